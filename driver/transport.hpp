@@ -1,7 +1,7 @@
 // The way to a card: registers, memory that both sides see, and (for simulated cards) time.
 //
-// Implementations are shared libraries found beside this one, libsaline_transport_<kind>.so, so that
-// neither XRT nor Verilator is needed by a program that does not use it:
+// Implementations are shared libraries found beside this one, libsaline_transport_<kind>.so, so
+// that neither XRT nor Verilator is needed by a program that does not use it:
 //   xrt    a card, or libxrt's hardware emulation, by xrt::device, xrt::ip and xrt::bo
 //   model  the Verilated card inside this process
 #pragma once
