@@ -1,0 +1,26 @@
+// First-in first-out buffer of DEPTH words of W bits with ready/valid on both sides.
+//
+// Fall-through: a word is offered one clock after it was taken, data_o comes straight from the
+// storage. Takes and gives one word per clock at any fill level, except that a full buffer takes
+// nothing in the clock in which it gives one: ready_o does not depend on ready_i. DEPTH is a power
+// of two, at least 2. level_o is the number of words inside. Reset is synchronous. No data reset.
+// Proved in hw/formal/stream_fifo.sby.sv: order, no loss, no duplicate, held offers.
+`default_nettype none
+
+module stream_fifo #(
+    parameter int unsigned W     = 8,
+    parameter int unsigned DEPTH = 4
+) (
+    input  logic                   clk_i,
+    input  logic                   rst_ni,
+    input  logic                   valid_i,
+    output logic                   ready_o,
+    input  logic [W-1:0]           data_i,
+    output logic                   valid_o,
+    input  logic                   ready_i,
+    output logic [W-1:0]           data_o,
+    output logic [$clog2(DEPTH):0] level_o
+);
+endmodule
+
+`default_nettype wire
