@@ -15,7 +15,7 @@ import sys
 import time
 
 STATE = sys.argv[1]
-BIN = os.environ.get("SALINE_BIN", "build/release")
+BUILD = os.environ.get("SALINE_BUILD", "build/release")
 COPY_BYTES = int(os.environ.get("SALINE_DEMO_COPY_BYTES", 256 * 1024))
 
 # name, left address, right address, SPIs out and in, expected path
@@ -66,7 +66,7 @@ def run(side, *command, timeout=60):
 
 
 def status(side):
-    command = [f"{BIN}/host/saline/saline", "--control", f"{STATE}/{side}.control", "status", "-j"]
+    command = [f"{BUILD}/bin/saline", "--control", f"{STATE}/{side}.control", "status", "-j"]
     return json.loads(subprocess.run(command, text=True, capture_output=True, timeout=30,
                                      check=True).stdout)
 

@@ -7,7 +7,7 @@
 # The cards' MAC sides are the two ends of a veth pair, both called `cable`.
 
 state=/run/saline-demo
-bin=${bin:-build/release}
+build=${build:-build/release}
 
 in_host() { ip netns exec "saline-$1" "${@:2}"; }
 
@@ -24,10 +24,10 @@ host_up() {
   if [ "$transport" = model ]; then
     wire+=",mac=iface:cable"
   else
-    wire+=",device=0,xclbin=$PWD/$bin/sim/emulation/saline_emulation.xclbin"
-    wrapper=(env "SALINE_MAC=iface:cable" "SALINE_BUILD=$PWD/$bin" sim/emulation/run)
+    wire+=",device=0,xclbin=$PWD/$build/sim/emulation/saline_emulation.xclbin"
+    wrapper=(env "SALINE_MAC=iface:cable" "SALINE_BUILD=$PWD/$build" sim/emulation/run)
   fi
-  in_host "$side" "${wrapper[@]}" "$bin/host/salined/salined" --no-huge --memory 256 \
+  in_host "$side" "${wrapper[@]}" "$build/bin/salined" --no-huge --memory 256 \
     --host-port tap:saline0 --wire-port "$wire" \
     --socket "$state/$side.pfkey" --control "$state/$side.control" \
     >"$state/$side.log" 2>&1 </dev/null &
@@ -66,8 +66,8 @@ hosts_up() {
 hosts_key() {
   local side
   for side in left right; do
-    SALINE_PFKEY="$state/$side.pfkey" "$bin/host/setkey/setkey" -f sim/scenario/associations.conf
-    SALINE_PFKEY="$state/$side.pfkey" "$bin/host/setkey/setkey" -f "sim/scenario/$side.conf"
+    SALINE_PFKEY="$state/$side.pfkey" "$build/bin/setkey" -f sim/scenario/associations.conf
+    SALINE_PFKEY="$state/$side.pfkey" "$build/bin/setkey" -f "sim/scenario/$side.conf"
   done
 }
 
@@ -103,9 +103,9 @@ hosts_help() {
 
 The hosts stay up. For example, as root and from $PWD:
   export SALINE_PFKEY=$state/left.pfkey
-  $bin/host/setkey/setkey -D            what the left host's SADB holds
-  $bin/host/setkey/setkey -DP           its policies
-  $bin/host/saline/saline --control $state/left.control status
+  $build/bin/setkey -D            what the left host's SADB holds
+  $build/bin/setkey -DP           its policies
+  $build/bin/saline --control $state/left.control status
   ip netns exec saline-left ping 192.168.2.1
   ip netns exec saline-left tcpdump -ni cable
   sim/demo --stop                       takes everything down
