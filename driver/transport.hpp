@@ -27,6 +27,7 @@ class DmaMemory {
   virtual void from_device(std::size_t offset, std::size_t bytes) = 0;
 };
 
+// Every call may come from several threads at once: an implementation serialises what it must.
 class Transport {
  public:
   virtual ~Transport() = default;
