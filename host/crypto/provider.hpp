@@ -1,0 +1,95 @@
+// Cryptography behind one burst interface: a Session holds the expanded keys of one SA, a Job is
+// the work on one packet, and a Provider runs bursts of Jobs of any mix of Sessions. Running a
+// burst never allocates, throws, locks or logs. It knows nothing of AH or ESP: the caller says
+// which bytes are text and which are authenticated, in the order of RFC 4303 §3.3.2 (encrypt, then
+// sign).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "host/base/secret.hpp"
+#include "host/crypto/algorithms.hpp"
+
+namespace saline::crypto {
+
+// Expanded keys and scratch state of one SA, made by Provider::open. Used by one thread at a time;
+// keys are wiped when it goes.
+class Session {
+ public:
+  virtual ~Session() = default;
+};
+
+// Keys as PF_KEY carries them. encryption may be nullptr (AH) and integrity may be nullptr (AEAD,
+// or a cipher alone).
+struct SessionKeys {
+  const Algorithm* encryption = nullptr;
+  std::span<const std::uint8_t> encryption_key;  // salt, if any, last
+  const Algorithm* integrity = nullptr;
+  std::span<const std::uint8_t> integrity_key;
+};
+
+enum class Direction : std::uint8_t { seal, open };
+
+enum class Result : std::uint8_t { pending, ok, icv_mismatch, failed };
+
+// One packet's work.
+//   seal: text is encrypted in place, then the ICV over `authenticated` is written to icv.
+//   open: the ICV over `authenticated` is compared with icv in constant time, then text is
+//         decrypted in place. After icv_mismatch, text holds nothing usable.
+// For an AEAD `authenticated` is the AAD without the text; else it is everything that is signed,
+// ciphertext included, hashed part after part. Unused parts are empty.
+struct Job {
+  Session* session = nullptr;
+  Direction direction = Direction::seal;
+  Result result = Result::pending;
+  const std::uint8_t* iv = nullptr;  // iv_bytes of the cipher, as on the wire
+  std::span<std::uint8_t> text;      // empty for AH and null encryption
+  std::array<std::span<const std::uint8_t>, 3> authenticated;
+  std::uint8_t* icv = nullptr;  // as many bytes as the algorithm's icv_bytes
+};
+
+class Provider {
+ public:
+  virtual ~Provider() = default;
+  virtual std::string_view name() const noexcept = 0;
+  virtual bool supports(const Algorithm* encryption, const Algorithm* integrity) const noexcept = 0;
+  // Throws Error(EINVAL) for keys that do not fit, Error(ENOTSUP) for what it does not support.
+  virtual std::unique_ptr<Session> open(const SessionKeys& keys) = 0;
+  // Every job's result is set. Sessions may repeat within a burst.
+  virtual void run(std::span<Job> burst) noexcept = 0;
+};
+
+// Everything in the table, by OpenSSL's libcrypto.
+std::unique_ptr<Provider> make_openssl_provider();
+
+// Unpredictable bytes for IVs (RFC 3602 §3) and SPIs: buffered, one object per thread.
+class RandomStream {
+ public:
+  RandomStream();
+  ~RandomStream();
+  RandomStream(const RandomStream&) = delete;
+  RandomStream& operator=(const RandomStream&) = delete;
+  // False when the operating system's generator failed: then nothing may be sent.
+  bool fill(std::span<std::uint8_t> out) noexcept;
+
+ private:
+  std::array<std::uint8_t, 4096> buffer_{};
+  std::size_t used_ = sizeof(buffer_);
+};
+
+// One AES block (GHASH subkey, hardware key schedules). key is 16, 24 or 32 bytes, else
+// Error(EINVAL).
+std::array<std::uint8_t, 16> aes_encrypt_block(std::span<const std::uint8_t> key,
+                                               std::span<const std::uint8_t, 16> in);
+// The same into caller's memory, for C-like callers.
+void aes_encrypt_block(std::span<const std::uint8_t> key, const std::uint8_t in[16],
+                       std::uint8_t out[16]);
+
+// DES keys that RFC 2405 §3.1 and RFC 2451 §2.3 refuse: weak or semi-weak parts, and for 3DES
+// K1 = K2 or K2 = K3. Parity bits are not looked at. key is 8 or 24 bytes.
+bool is_weak_des_key(std::span<const std::uint8_t> key) noexcept;
+
+}  // namespace saline::crypto

@@ -1,0 +1,150 @@
+// The packet walk of the software path (design: inbound and outbound stages): bursts of packets
+// through AH and ESP, and the two policy checks. Stages are prepare, crypto for the whole burst,
+// finish, repeated until no packet has a header or a request left. One Processor per data thread;
+// nothing here allocates, locks or throws per packet. Fragmentation, ICMP and routes are the
+// caller's.
+//
+// A data thread's burst:
+//   const SadView& sad = *sad_database.view().acquire();
+//   const SpdView& spd = *spd_database.view().acquire();
+//   inbound:  processor.inbound(sad, items); then per packet check_inbound_policy(...)
+//   outbound: per packet find_outbound_policy(...); then processor.outbound(sad, items)
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "host/crypto/provider.hpp"
+#include "host/ipsec/packet.hpp"
+#include "host/ipsec/sad.hpp"
+#include "host/ipsec/settings.hpp"
+#include "host/ipsec/spd.hpp"
+#include "hw/interface/saline_hw.hpp"
+
+namespace saline::ipsec {
+
+enum class Outcome : std::uint8_t {
+  pass,     // outbound: send it; inbound: check_inbound_policy, then deliver or forward
+  to_card,  // outbound: everything but the last, outermost transform is done; the card does `card`
+  drop,     // see reason
+};
+
+struct OutboundItem {
+  Packet* packet = nullptr;
+  const Policy* policy = nullptr;  // nullptr, or action none: passes as it is
+  std::uint32_t mtu = 0;           // of the path to the outer destination; 0: no limit
+
+  // Results.
+  Outcome outcome = Outcome::pass;
+  hw::DropReason reason = hw::DropReason::none;
+  SecurityAssociation* card = nullptr;
+  // Index of a request that found no SA, -1 when all did: raise an ACQUIRE for it. With level use
+  // the packet passes in the clear all the same; else it is dropped, reason no_sa.
+  std::int32_t acquire = -1;
+  // With reason too_big: the largest packet (before protection) that fits.
+  std::uint32_t fitting_mtu = 0;
+};
+
+struct InboundItem {
+  Packet* packet = nullptr;
+
+  // Results.
+  Outcome outcome = Outcome::pass;
+  hw::DropReason reason = hw::DropReason::none;
+  // The SA that refused it, nullptr when none was found.
+  SecurityAssociation* association = nullptr;
+  std::uint32_t spi = 0;  // of the header that was refused, for audit
+};
+
+// Addresses that end a packet's way: AH and ESP to any other address is somebody else's and passes
+// untouched when there is no SA for it. Empty: every address is ours.
+class LocalAddresses {
+ public:
+  LocalAddresses() = default;
+  explicit LocalAddresses(std::vector<base::Address> addresses);
+  bool contains(const base::Address& address) const noexcept;
+
+ private:
+  std::vector<base::Address> sorted_;
+};
+
+// Global counters, one per reason and direction; SAs keep their own.
+struct Counters {
+  Counter inbound_passed;
+  Counter outbound_passed;
+  Counter outbound_clear_by_use;  // sent in the clear because level use found no SA
+  Counter bad_padding;            // inbound padding not 1, 2, 3, ..., accepted
+  Counter to_card;
+  ReasonCounters inbound_refused;
+  ReasonCounters outbound_refused;
+};
+
+class Processor {
+ public:
+  static constexpr std::size_t kBurst = 64;
+
+  // provider must be the one the SAs were created with, and outlive this.
+  explicit Processor(crypto::Provider& provider);
+  ~Processor();
+  Processor(const Processor&) = delete;
+  Processor& operator=(const Processor&) = delete;
+
+  // Data thread, between bursts: the values are copied, or must stay until the next call.
+  void set_settings(const Settings& settings) noexcept;
+  void set_local_addresses(const LocalAddresses* local) noexcept;
+  void set_time(std::uint64_t now_s) noexcept;  // for first and last use
+
+  // Applies the policies' requests in order: the first is innermost. When an SA that is applied
+  // last is offloaded, the packet stops before it with outcome to_card; an offloaded SA that would
+  // not be applied last is refused as unsupported: the daemon places such SAs in software.
+  // Transport mode needs a whole packet (reason fragment). Any number of items.
+  void outbound(const SadView& sad, std::span<OutboundItem> items) noexcept;
+
+  // Peels AH and ESP for us until neither is left, at most kNestingMax. The packet that passes is
+  // what was protected, with its history; the caller then asks check_inbound_policy.
+  void inbound(const SadView& sad, std::span<InboundItem> items) noexcept;
+
+  const Counters& counters() const noexcept { return counters_; }
+  const Settings& settings() const noexcept { return settings_; }
+
+  // Outbound SPD. reason is policy when the packet must be dropped, malformed when it is no IP
+  // packet, none when it may go on with `policy` (nullptr: in the clear by default). Counts.
+  struct PolicyVerdict {
+    const Policy* policy = nullptr;
+    hw::DropReason reason = hw::DropReason::none;
+  };
+  PolicyVerdict find_outbound_policy(const SpdView& spd, const Packet& packet) noexcept;
+
+  // Inbound SPD with the history of the packet (in for us, fwd when it will be forwarded). Each
+  // request, last to first, must match the next entry of the history, in order; requests of level
+  // use may be absent; an entry in tunnel mode that no request asked for refuses the packet.
+  // Counts.
+  PolicyVerdict check_inbound_policy(const SpdView& spd, const Packet& packet,
+                                     Direction direction = Direction::in) noexcept;
+
+ private:
+  struct Scratch;
+
+  Settings settings_;
+  const LocalAddresses* local_ = nullptr;
+  std::uint64_t now_s_ = 0;
+  crypto::Provider& provider_;
+  Counters counters_;
+  std::unique_ptr<Scratch> scratch_;
+};
+
+// The level a request counts with: its own, or the default for its protocol and mode.
+Level effective_level(const Request& request, const FamilySettings& settings) noexcept;
+
+// The check of check_inbound_policy without counters: true when the history satisfies the policy.
+bool history_matches(const Policy& policy, const Packet& packet, const Flow& flow,
+                     const Settings& settings) noexcept;
+
+// Bytes that `policy` adds to a packet at most, for the MTU of the host port: worst case over its
+// requests with the SAs at hand, or with the longest algorithms where there is none yet.
+std::uint32_t worst_case_overhead(const Policy& policy, const SadView& sad,
+                                  const Settings& settings) noexcept;
+
+}  // namespace saline::ipsec

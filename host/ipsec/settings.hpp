@@ -1,0 +1,45 @@
+// The host-wide variables net.inet.ipsec.* (and net.inet6.ipsec6.*) that the packet walk obeys.
+#pragma once
+
+#include <cstdint>
+
+#include "host/base/ip.hpp"
+#include "host/ipsec/protocols.hpp"
+
+namespace saline::ipsec {
+
+enum class DfBit : std::uint8_t { clear = 0, set = 1, copy = 2 };
+
+// KAME's ecn variable: 0 forbids ECN in the outer header, 1 is RFC 6040 normal mode, 2 copies the
+// whole TOS and leaves the inner header alone (KAME's -1).
+enum class Ecn : std::uint8_t { forbidden = 0, allowed = 1, copy_only = 2 };
+
+// One per family: net.inet.ipsec and net.inet6.ipsec6. Where a variable is an IPv4 matter only, the
+// IPv6 set's copy is not read.
+struct FamilySettings {
+  Action default_policy = Action::none;  // discard or none
+  Level esp_transport = Level::use;
+  Level esp_tunnel = Level::use;
+  Level ah_transport = Level::use;
+  Level ah_tunnel = Level::use;
+  bool ah_clear_tos = true;
+  std::uint16_t ah_offset_mask = 0;
+  DfBit df_bit = DfBit::clear;
+  Ecn ecn = Ecn::forbidden;
+};
+
+struct Settings {
+  FamilySettings ipv4;
+  FamilySettings ipv6;
+  bool prefer_oldest_sa = true;  // net.key.preferred_oldsa
+  bool copy_dscp = true;         // outer DSCP as inner
+  std::uint8_t tunnel_hop_limit = 64;
+  bool verify_tunnel_source = true;  // outer source must be the SA's
+  bool strict_padding = false;       // refuse padding other than 1, 2, 3, ...
+
+  const FamilySettings& of(base::Family family) const noexcept {
+    return family == base::Family::ipv6 ? ipv6 : ipv4;
+  }
+};
+
+}  // namespace saline::ipsec
