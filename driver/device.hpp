@@ -117,12 +117,16 @@ class Device {
   // ---- SAs. sa_tag and valid of the context are set here. Throw Error(ENOSPC) when no slot (or no
   // way of the lookup bucket) is free, EEXIST when (SPI, destination, protocol) is there already,
   // EINVAL for a suite or window the card lacks, ESRCH when the slot no longer holds that SA.
+  // A destination of Family::none is any: the SPI alone names the SA (any_destination of the lookup
+  // entry; the bucket is chosen by SPI and protocol, so both kinds of entry share it).
   SaSlot add_egress_sa(const hw::SaContext& context);
   SaSlot add_ingress_sa(const hw::SaContext& context, const base::Address& destination,
                         std::uint8_t protocol = 50);
   // Lifetimes, tunnel header fields and keys change; sequence number, window and counters stay.
   // The SPI of an ingress SA may not change: EINVAL.
   void update_sa(const SaSlot& slot, const hw::SaContext& context);
+  // As update_sa, but sequence number, window and counters start anew from the context.
+  void restart_sa(const SaSlot& slot, const hw::SaContext& context);
   void remove_sa(const SaSlot& slot);  // and wipes its keys in the card
   bool holds(const SaSlot& slot) const noexcept;
   hw::SaCounters sa_counters(const SaSlot& slot);
