@@ -21,6 +21,26 @@ module stream_fifo #(
     output logic [W-1:0]           data_o,
     output logic [$clog2(DEPTH):0] level_o
 );
+  localparam int unsigned A = $clog2(DEPTH);
+
+  logic [W-1:0] memory[0:DEPTH-1];
+  logic [A:0]   write_q, read_q;  // one bit more than the address tells full from empty
+
+  assign level_o = write_q - read_q;
+  assign valid_o = level_o != '0;
+  assign ready_o = !level_o[A];
+  assign data_o  = memory[read_q[A-1:0]];
+
+  always_ff @(posedge clk_i) begin
+    if (valid_i && ready_o) memory[write_q[A-1:0]] <= data_i;
+    if (!rst_ni) begin
+      write_q <= '0;
+      read_q  <= '0;
+    end else begin
+      if (valid_i && ready_o) write_q <= write_q + 1'b1;
+      if (valid_o && ready_i) read_q <= read_q + 1'b1;
+    end
+  end
 endmodule
 
 `default_nettype wire

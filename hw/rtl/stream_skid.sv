@@ -14,6 +14,26 @@ module stream_skid #(
     input  logic         ready_i,
     output logic [W-1:0] data_o
 );
+  logic         first_q, second_q;  // words in data_q and spare_q
+  logic [W-1:0] data_q, spare_q;
+
+  assign ready_o = !second_q;
+  assign valid_o = first_q;
+  assign data_o  = data_q;
+
+  always_ff @(posedge clk_i) begin
+    if (ready_i || !first_q) data_q <= second_q ? spare_q : data_i;
+    if (ready_o) spare_q <= data_i;
+    if (!rst_ni) begin
+      first_q  <= 1'b0;
+      second_q <= 1'b0;
+    end else if (ready_i || !first_q) begin
+      first_q  <= second_q || valid_i;
+      second_q <= 1'b0;
+    end else if (valid_i) begin
+      second_q <= 1'b1;
+    end
+  end
 endmodule
 
 `default_nettype wire
