@@ -7,8 +7,9 @@
 // header with EACCES and is closed.
 // Audience: the sender alone hears GETSPI, GET, X_SPDGET, DUMP, X_SPDDUMP and every error; REGISTER
 // goes to the registered sockets and the sender; the rest goes to every socket, to the sender
-// exactly once. Keys go to the sender only: everybody else's copy is without them, promiscuous
-// copies too.
+// exactly once. Keys go to the sender only: everybody else's copy is without them. A promiscuous
+// socket (Linux form, no wrapper) also gets each request and each reply it would not hear, without
+// keys; not the entries of dumps.
 // Slow readers: replies are never lost, a session with a full queue is not read from until it
 // drains. A broadcast that finds a full queue is lost for that session, which then gets one header
 // of that type with ENOBUFS, seq 0, pid 0 in its place and nothing more until its queue has
@@ -22,11 +23,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "host/pfkey/message.hpp"
@@ -87,7 +86,7 @@ class Handler {
 struct ServerOptions {
   std::string path = kDefaultSocketPath;
   std::size_t queue_bytes = 1 << 20;  // per session, beyond the socket's own buffer
-  std::size_t max_sessions = 1024;
+  std::size_t max_sessions = 256;     // more are closed at once
 };
 
 class Server {
@@ -118,23 +117,23 @@ class Server {
  private:
   struct Session;
 
-  void accept_sessions();
-  void admit(int socket_fd);
+  // server.cpp: sockets and queues.
+  void accept_session();
+  void serve(Session& session, std::uint32_t events);
   void receive(Session& session);
-  void handle(Session& session, std::span<const std::uint8_t> datagram);
-  void dispatch(Session& session, Message& request);
-  void start_dump(Session& session, Message& request);
-  void register_session(Session& session, Message& request);
-  void set_promiscuous(Session& session, const Message& request);
-  void reply(Session& session, const Message& request, Message answer, bool to_all);
-  void show_promiscuous(const Message& message);
   void queue_reply(Session& session, const Message& message);
   void queue_broadcast(Session& session, const Message& message);
-  void queue_bytes(Session& session, Bytes datagram);
+  void send_or_queue(Session& session, Bytes datagram);
   void flush_queue(Session& session);
-  bool generate(Session& session);
+  void generate(Session& session);
   void watch(Session& session);
-  void close_finished();
+  void close_broken();
+  // dispatch.cpp: the request boundary and the audiences.
+  void handle(Session& session, std::span<const std::uint8_t> datagram);
+  void carry_out(Session& session, Message& request);
+  void start_dump(Session& session, const Message& head, std::unique_ptr<DumpSource> source);
+  void register_session(Session& session, const Message& head, Message answer);
+  void reply(Session& session, const Message& head, Message answer, bool to_all);
 
   ServerOptions options_;
   Handler& handler_;
