@@ -1,0 +1,91 @@
+// The IPsec engine: ESP with AES-GCM (RFC 4303, RFC 4106) between a host side that moves whole
+// frames and a MAC side. Two independent pipelines, egress and ingress, and what they share:
+// the table window, the counter window and the event channel.
+//
+// Streams are as in ipsec_pkg. A frame is 14 to 16384 bytes without FCS.
+//
+// Table port. One write per handshake; ready goes up when the write has taken effect in full. Records
+// have their first field most significant and are left aligned: a policy entry is
+// table_record_i[2047:1024], a lookup entry table_record_i[2047:1536]. op is saline_pkg::TableOp*;
+// lookup and policy entries know install (update is the same) and remove. An unknown table or an
+// index outside the table is taken and has no effect. An SA install takes about 70 clocks, all
+// else a few.
+//
+// Counter port. A request with count_valid_i is answered by one clock of count_valid_o with the
+// record, within 64 clocks; requests while one is being answered are ignored. Banks of plain
+// counters give {value, 448'd0}. An unknown bank or index gives zero. All five counters of bank
+// port live here: the shell reports what it alone sees by one-clock pulses (tx_drop, rx_drop,
+// rx_delivered, event_lost).
+//
+// Events. phase is zero, the shell fills it in. The data path never waits for the event channel:
+// eight events are held, further ones are dropped and counted in event_lost.
+//
+// enable_i 0: no frame is taken from the host, frames from the MAC are taken and thrown away;
+// what is inside is finished. Table and counter ports work in any case.
+//
+// Inbound lookup: bucket = (SPI XOR protocol) modulo LOOKUP_BUCKETS, entry index = bucket *
+// lookup_ways + way; an entry that compares the destination wins over one that does not.
+`default_nettype none
+
+module ipsec_engine #(
+    parameter int unsigned SA_SLOTS       = 256,   // per direction, a power of two
+    parameter int unsigned LOOKUP_BUCKETS = 256,   // a power of two
+    parameter int unsigned POLICIES       = 64,    // a power of two, at least 8
+    parameter int unsigned WINDOW_MAX     = 1024,  // packets, a power of two, at least 32
+    parameter int unsigned LANES          = 4      // AES lanes per direction: 1 or 4
+) (
+    input  logic                       clk_i,
+    input  logic                       rst_ni,
+    input  logic                       enable_i,
+    input  logic                       policy_default_discard_i,
+    output logic                       idle_o,  // no frame is inside
+    // tables
+    input  logic                       table_valid_i,
+    output logic                       table_ready_o,
+    input  logic [7:0]                 table_select_i,
+    input  logic [7:0]                 table_op_i,
+    input  logic [15:0]                table_index_i,
+    input  logic [2047:0]              table_record_i,
+    // counters
+    input  logic                       count_valid_i,
+    input  logic [7:0]                 count_select_i,
+    input  logic [15:0]                count_index_i,
+    output logic                       count_valid_o,
+    output logic [511:0]               count_record_o,
+    input  logic                       tx_drop_i,
+    input  logic [7:0]                 tx_drop_reason_i,
+    input  logic                       rx_drop_i,
+    input  logic [7:0]                 rx_drop_reason_i,
+    input  logic                       rx_delivered_i,
+    input  logic [15:0]                rx_delivered_bytes_i,
+    input  logic                       event_lost_i,
+    // egress: host to MAC; of the descriptor, address is not looked at
+    input  logic                       tx_meta_valid_i,
+    output logic                       tx_meta_ready_o,
+    input  saline_pkg::tx_descriptor_t tx_meta_i,
+    input  logic                       tx_valid_i,
+    output logic                       tx_ready_o,
+    input  ipsec_pkg::beat_t           tx_beat_i,
+    output logic                       mac_tx_valid_o,
+    input  logic                       mac_tx_ready_i,
+    output ipsec_pkg::beat_t           mac_tx_beat_o,
+    // ingress: MAC to host; error comes with the last beat: the frame is damaged. The completion
+    // comes before its frame, bytes is exact, phase is zero
+    input  logic                       mac_rx_valid_i,
+    output logic                       mac_rx_ready_o,
+    input  ipsec_pkg::beat_t           mac_rx_beat_i,
+    input  logic                       mac_rx_error_i,
+    output logic                       rx_meta_valid_o,
+    input  logic                       rx_meta_ready_i,
+    output saline_pkg::rx_completion_t rx_meta_o,
+    output logic                       rx_valid_o,
+    input  logic                       rx_ready_i,
+    output ipsec_pkg::beat_t           rx_beat_o,
+    // events
+    output logic                       event_valid_o,
+    input  logic                       event_ready_i,
+    output saline_pkg::event_t         event_o
+);
+endmodule
+
+`default_nettype wire
