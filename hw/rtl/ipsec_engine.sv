@@ -5,14 +5,14 @@
 // Streams are as in ipsec_pkg. A frame is 14 to 16384 bytes without FCS.
 //
 // Table port. One write per handshake; ready goes up when the write has taken effect in full. Records
-// have their first field most significant and are left aligned: a policy entry is
-// table_record_i[2047:1024], a lookup entry table_record_i[2047:1536]. op is saline_pkg::TableOp*;
-// lookup and policy entries know install (update is the same) and remove. An unknown table or an
+// have their first field most significant and are right aligned, as words shifted in leave them: a
+// policy entry is table_record_i[1023:0], a lookup entry table_record_i[511:0]. op is
+// saline_pkg::TableOp*; lookup and policy entries know install (update is the same) and remove. An unknown table or an
 // index outside the table is taken and has no effect. An SA install takes about 70 clocks, all
 // else a few.
 //
-// Counter port. A request with count_valid_i is answered by one clock of count_valid_o with the
-// record, within 64 clocks; requests while one is being answered are ignored. Banks of plain
+// Counter port. A request is taken with count_ready_o and answered once, by one clock of
+// count_valid_o with the record, at most 200 clocks later. Banks of plain
 // counters give {value, 448'd0}. An unknown bank or index gives zero. All five counters of bank
 // port live here: the shell reports what it alone sees by one-clock pulses (tx_drop, rx_drop,
 // rx_delivered, event_lost).
@@ -48,6 +48,7 @@ module ipsec_engine #(
     input  logic [2047:0]              table_record_i,
     // counters
     input  logic                       count_valid_i,
+    output logic                       count_ready_o,
     input  logic [7:0]                 count_select_i,
     input  logic [15:0]                count_index_i,
     output logic                       count_valid_o,
