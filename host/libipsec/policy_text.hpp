@@ -1,7 +1,7 @@
 // The policy language of ipsec_set_policy(3), both ways: what stands after -P in setkey, what
 // programs pass to setsockopt(IP_IPSEC_POLICY), and what `setkey -DP` prints. No name resolution.
 //
-//   policy   := direction [prio-spec] [action] request*
+//   policy   := direction [ [prio-spec] action request* ]      requests only after ipsec
 //   direction:= in | out | fwd          action := discard | none | ipsec | bypass | entrust
 //   prio-spec:= (priority | prio) [low|def|high] [(+|-) N] | (priority | prio) [-] N
 //   request  := (esp|ah|ipcomp) / (transport|tunnel) [ / [addresses] [ / [level] ] ]
@@ -35,13 +35,19 @@ class PolicyTextError : public base::Error {
 // IPv4; the daemon puts its own there. Throws PolicyTextError.
 pfkey::Policy parse_policy(std::string_view text);
 
+// What a socket may have (setsockopt IP_IPSEC_POLICY): throws Error(EINVAL) for discard, none and
+// for directions other than in and out. KAME's rule; Linux takes none for bypass.
+void check_socket_policy(const pfkey::Policy& policy);
+
 struct PolicyStyle {
   std::string_view separator = "\n\t";  // between the head and each request
   bool ports = false;                   // addresses with [port]
 };
 
-// "in ipsec\n\tesp/tunnel/10.0.0.1-10.0.0.2/require". parse_policy() of it gives the policy back,
-// but for id, and for a reqid above kReqidMax, which is the daemon's own and is shown as "#N".
+// "in prio def ipsec\n\tesp/tunnel/10.0.0.1-10.0.0.2/require". A priority is shown by the nearest
+// of low, def, high and the distance; 0 is not shown. parse_policy() of it gives the policy back,
+// but for its id, and for reqids: shown at any level but read only in unique:N, and above kReqidMax
+// (the daemon's own) shown as "#N", which no one may write.
 std::string print_policy(const pfkey::Policy& policy, const PolicyStyle& style = {});
 
 }  // namespace saline::libipsec
