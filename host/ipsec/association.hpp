@@ -59,6 +59,12 @@ struct SaConfig {
 // Written by the data thread with plain relaxed stores, read by anyone.
 class Counter {
  public:
+  Counter() = default;
+  Counter(const Counter& other) noexcept : value_(other.get()) {}
+  Counter& operator=(const Counter& other) noexcept {
+    set(other.get());
+    return *this;
+  }
   void add(std::uint64_t count) noexcept {
     value_.store(value_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
   }

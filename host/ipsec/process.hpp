@@ -127,6 +127,16 @@ class Processor {
  private:
   struct Scratch;
 
+  void outbound_chunk(const SadView& sad, std::span<OutboundItem> items) noexcept;
+  bool start_outbound(const SadView& sad, OutboundItem& item, std::size_t index) noexcept;
+  bool prepare_outbound(OutboundItem& item, std::size_t index, crypto::Job& job) noexcept;
+  void refuse(OutboundItem& item, hw::DropReason reason, SecurityAssociation* sa) noexcept;
+  void inbound_chunk(const SadView& sad, std::span<InboundItem> items) noexcept;
+  bool prepare_inbound(const SadView& sad, InboundItem& item, std::size_t index,
+                       crypto::Job& job) noexcept;
+  bool finish_inbound(InboundItem& item, std::size_t index, const crypto::Job& job) noexcept;
+  void refuse(InboundItem& item, hw::DropReason reason, SecurityAssociation* sa) noexcept;
+
   Settings settings_;
   const LocalAddresses* local_ = nullptr;
   std::uint64_t now_s_ = 0;

@@ -25,8 +25,8 @@ struct SaQuery {
 class SadView {
  public:
   SadView() = default;
-  explicit SadView(const std::map<SaId, std::shared_ptr<SecurityAssociation>>& table,
-                   const std::vector<std::shared_ptr<SecurityAssociation>>& order);
+  // The order of addition decides who is the oldest.
+  explicit SadView(const std::vector<std::shared_ptr<SecurityAssociation>>& order);
 
   // Inbound, by the triple of the packet; nullptr when there is none. In any state.
   SecurityAssociation* find(const SaId& id) const noexcept;

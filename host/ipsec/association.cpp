@@ -1,0 +1,204 @@
+#include "host/ipsec/association.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "host/base/bytes.hpp"
+#include "host/base/error.hpp"
+
+namespace saline::ipsec {
+
+namespace {
+
+using base::Error;
+using crypto::Algorithm;
+using crypto::Method;
+
+bool none(const Algorithm* integrity) noexcept {
+  return integrity == nullptr || integrity->method == Method::null_integrity;
+}
+
+void check_key(const Algorithm& algorithm, const base::Secret& key) {
+  if (algorithm.key_bits_valid(static_cast<unsigned>(key.size() * 8))) return;
+  std::string wanted = std::to_string(algorithm.key_bits_min);
+  if (algorithm.key_bits_max != algorithm.key_bits_min)
+    wanted += " to " + std::to_string(algorithm.key_bits_max);
+  throw Error(EINVAL, std::string(algorithm.name) + " takes a key of " + wanted + " bits, not " +
+                          std::to_string(key.size() * 8));
+}
+
+void check_identity(const SaConfig& config) {
+  if (config.id.spi < 256)
+    throw Error(EINVAL, "SPI " + std::to_string(config.id.spi) + " is reserved: use 256 or above");
+  if (config.id.destination.family == base::Family::none || config.id.destination.is_unspecified())
+    throw Error(EINVAL, "an SA needs a destination address");
+  if (config.source.family != base::Family::none &&
+      config.source.family != config.id.destination.family)
+    throw Error(EINVAL, "source and destination of an SA must be of one family");
+}
+
+void check_esp(const SaConfig& config) {
+  const Algorithm* cipher = config.encryption;
+  if (cipher == nullptr) throw Error(EINVAL, "ESP needs an encryption algorithm, or null");
+  if (cipher->kind == crypto::Kind::integrity)
+    throw Error(EINVAL, std::string(cipher->name) + " is no encryption algorithm");
+  check_key(*cipher, config.encryption_key);
+  if ((cipher->method == Method::des_cbc || cipher->method == Method::des3_cbc) &&
+      crypto::is_weak_des_key(config.encryption_key.bytes()))
+    throw Error(EINVAL, "this " + std::string(cipher->name) +
+                            " key is weak or has equal parts (RFC 2451 §2.3): choose another");
+  if (cipher->is_aead()) {
+    if (!none(config.integrity))
+      throw Error(EINVAL, std::string(cipher->name) + " brings its own integrity: leave out " +
+                              std::string(config.integrity->name));
+    return;
+  }
+  if (!none(config.integrity)) return;
+  if (cipher->method == Method::null_cipher)
+    throw Error(EINVAL, "ESP with neither encryption nor integrity protects nothing (RFC 4303 §2)");
+  if (!config.allow_unauthenticated)
+    throw Error(EINVAL, "encryption without integrity is unsafe: add an integrity algorithm");
+  if (config.replay_window != 0)
+    throw Error(EINVAL, "anti-replay needs an integrity algorithm (RFC 4303 §2.2)");
+}
+
+void check_ah(const SaConfig& config) {
+  if (config.encryption != nullptr && config.encryption->method != Method::null_cipher)
+    throw Error(EINVAL, "AH does not encrypt: leave out the encryption algorithm");
+  if (none(config.integrity)) throw Error(EINVAL, "AH needs an integrity algorithm");
+}
+
+void check(const SaConfig& config) {
+  check_identity(config);
+  switch (config.id.protocol) {
+    case Protocol::esp:
+      check_esp(config);
+      break;
+    case Protocol::ah:
+      check_ah(config);
+      break;
+    default:
+      throw Error(EPROTONOSUPPORT, "only AH and ESP SAs are carried");
+  }
+  if (config.integrity != nullptr && config.integrity->kind != crypto::Kind::integrity)
+    throw Error(EINVAL, std::string(config.integrity->name) + " is no integrity algorithm");
+  if (config.integrity != nullptr) check_key(*config.integrity, config.integrity_key);
+  for (auto limit : {&Lifetime::packets, &Lifetime::bytes})
+    if (config.hard.*limit != 0 && config.soft.*limit > config.hard.*limit)
+      throw Error(EINVAL, "a soft lifetime may not be longer than the hard one");
+}
+
+constexpr std::uint32_t round_up(std::uint32_t value, std::uint32_t unit) noexcept {
+  return (value + unit - 1) / unit * unit;
+}
+
+}  // namespace
+
+SecurityAssociation::SecurityAssociation(SaConfig config)
+    : config_(std::move(config)),
+      sequence_(config_.sequence),
+      window_(config_.replay_window, config_.extended_sequence) {
+  counters_.sequence.set(sequence_);
+}
+
+std::shared_ptr<SecurityAssociation> SecurityAssociation::create(SaConfig config,
+                                                                 crypto::Provider& provider) {
+  check(config);
+  std::shared_ptr<SecurityAssociation> sa(new SecurityAssociation(std::move(config)));
+  crypto::SessionKeys keys;
+  keys.encryption = sa->protocol() == Protocol::esp ? sa->config_.encryption : nullptr;
+  keys.encryption_key = sa->config_.encryption_key.bytes();
+  keys.integrity = none(sa->config_.integrity) ? nullptr : sa->config_.integrity;
+  keys.integrity_key = sa->config_.integrity_key.bytes();
+  sa->session_ = provider.open(keys);
+  std::array<std::uint8_t, 8> random;
+  crypto::RandomStream stream;
+  if (!stream.fill(random)) throw Error(EIO, "the system's random number generator failed");
+  sa->iv_base_ = base::load64(random.data());
+  sa->set_state(State::mature);
+  return sa;
+}
+
+std::shared_ptr<SecurityAssociation> SecurityAssociation::create_larval(SaConfig config) {
+  check_identity(config);
+  return std::shared_ptr<SecurityAssociation>(new SecurityAssociation(std::move(config)));
+}
+
+std::uint32_t SecurityAssociation::iv_bytes() const noexcept {
+  return config_.encryption == nullptr || protocol() == Protocol::ah ? 0
+                                                                     : config_.encryption->iv_bytes;
+}
+
+std::uint32_t SecurityAssociation::icv_bytes() const noexcept {
+  if (protocol() == Protocol::esp && config_.encryption != nullptr && config_.encryption->is_aead())
+    return config_.encryption->icv_bytes;
+  return config_.integrity == nullptr ? 0 : config_.integrity->icv_bytes;
+}
+
+std::uint32_t SecurityAssociation::pad_to() const noexcept {
+  return config_.encryption == nullptr
+             ? 4
+             : std::max<std::uint32_t>(4, config_.encryption->block_bytes);
+}
+
+std::uint32_t SecurityAssociation::overhead(std::uint32_t payload,
+                                            base::Family outer) const noexcept {
+  if (protocol() == Protocol::ah)
+    return round_up(12 + icv_bytes(), outer == base::Family::ipv6 ? 8 : 4);
+  return 8 + iv_bytes() + round_up(payload + 2, pad_to()) - payload + icv_bytes();
+}
+
+// RFC 4303 §3.3.3. A counter mode never starts over: the IV would repeat under one key.
+hw::DropReason SecurityAssociation::next_sequence(std::uint64_t& sequence) noexcept {
+  const std::uint64_t last = config_.extended_sequence ? std::numeric_limits<std::uint64_t>::max()
+                                                       : std::numeric_limits<std::uint32_t>::max();
+  if (sequence_ == last) {
+    raise(kEventSeqOverflow);
+    const bool may_cycle =
+        (config_.flags & kFlagCycleSequence) != 0 && !config_.extended_sequence &&
+        (config_.encryption == nullptr || !config_.encryption->is_counter_mode());
+    if (!may_cycle) return hw::DropReason::seq_overflow;
+    sequence_ = 0;
+    sequence = 0;
+  } else {
+    sequence = ++sequence_;
+  }
+  counters_.sequence.set(sequence_);
+  return hw::DropReason::none;
+}
+
+hw::DropReason SecurityAssociation::lifetime_check() noexcept {
+  const Lifetime& hard = config_.hard;
+  if ((hard.packets == 0 || counters_.packets.get() < hard.packets) &&
+      (hard.bytes == 0 || counters_.bytes.get() < hard.bytes))
+    return hw::DropReason::none;
+  raise(kEventHard);
+  return hw::DropReason::lifetime;
+}
+
+void SecurityAssociation::account(std::uint64_t payload_bytes, std::uint64_t now_s) noexcept {
+  if (counters_.packets.get() == 0) {
+    counters_.first_used_s.set(now_s);
+    raise(kEventFirstUse);
+  }
+  counters_.last_used_s.set(now_s);
+  counters_.packets.add(1);
+  counters_.bytes.add(payload_bytes);
+  const auto reached = [&](const Lifetime& limit) {
+    return (limit.packets != 0 && counters_.packets.get() >= limit.packets) ||
+           (limit.bytes != 0 && counters_.bytes.get() >= limit.bytes);
+  };
+  if (reached(config_.soft)) raise(kEventSoft);
+  if (reached(config_.hard)) raise(kEventHard);
+}
+
+void SecurityAssociation::raise(std::uint32_t event) noexcept {
+  if ((raised_ & event) != 0) return;
+  raised_ |= event;
+  events_.fetch_or(event, std::memory_order_acq_rel);
+}
+
+}  // namespace saline::ipsec

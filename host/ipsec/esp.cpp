@@ -1,0 +1,148 @@
+// ESP (RFC 4303), with the AEAD layout of RFC 4106. Packets are changed in place; the crypto itself
+// is a Job that runs with the rest of the burst between prepare and finish.
+#include <cstring>
+
+#include "host/base/bytes.hpp"
+#include "host/ipsec/step.hpp"
+
+namespace saline::ipsec {
+
+namespace {
+
+using hw::DropReason;
+
+constexpr std::uint32_t kEspHeader = 8;  // SPI and sequence number
+constexpr std::uint32_t kTrailer = 2;    // pad length and next header
+
+// What is authenticated. AEAD: SPI and sequence number, 64 bits of it with ESN (RFC 4106 §5). Else
+// header to trailer, then the high half, which is not sent (RFC 4303 §2.2.1).
+void set_authenticated(Step& step, crypto::Job& job, const std::uint8_t* esp,
+                       std::uint32_t covered) noexcept {
+  const SaConfig& config = step.association->config();
+  const auto high = static_cast<std::uint32_t>(step.sequence >> 32);
+  if (config.encryption->is_aead()) {
+    std::size_t bytes = kEspHeader;
+    std::memcpy(step.aad.data(), esp, 4);
+    if (config.extended_sequence) {
+      base::store32(step.aad.data() + 4, high);
+      std::memcpy(step.aad.data() + 8, esp + 4, 4);
+      bytes = 12;
+    } else {
+      std::memcpy(step.aad.data() + 4, esp + 4, 4);
+    }
+    job.authenticated = {std::span<const std::uint8_t>(step.aad.data(), bytes), {}, {}};
+    return;
+  }
+  job.authenticated = {std::span<const std::uint8_t>(esp, covered), {}, {}};
+  if (config.extended_sequence) {
+    base::store32(step.sequence_high.data(), high);
+    job.authenticated[1] = step.sequence_high;
+  }
+}
+
+// RFC 3602 §3 wants a CBC IV unpredictable; RFC 4106 §3.1 wants a counter mode's unique.
+bool write_iv(const SecurityAssociation& sa, std::uint64_t sequence, std::uint8_t* iv,
+              crypto::RandomStream& random) noexcept {
+  if (sa.iv_bytes() == 0) return true;
+  if (!sa.config().encryption->is_counter_mode()) return random.fill({iv, sa.iv_bytes()});
+  base::store64(iv, sa.iv_base() ^ sequence);
+  return true;
+}
+
+// RFC 4303 §2.4: 1, 2, 3, ... unless the SA asks for another content (SADB_X_EXT_PMASK).
+bool write_padding(const SecurityAssociation& sa, std::uint8_t* pad, std::uint32_t bytes,
+                   crypto::RandomStream& random) noexcept {
+  if ((sa.config().flags & kFlagPadRandom) != 0) return random.fill({pad, bytes});
+  const bool zero = (sa.config().flags & kFlagPadZero) != 0;
+  for (std::uint32_t i = 0; i < bytes; ++i) pad[i] = zero ? 0 : static_cast<std::uint8_t>(i + 1);
+  return true;
+}
+
+bool padding_is_default(const std::uint8_t* pad, std::uint32_t bytes) noexcept {
+  for (std::uint32_t i = 0; i < bytes; ++i)
+    if (pad[i] != static_cast<std::uint8_t>(i + 1)) return false;
+  return true;
+}
+
+}  // namespace
+
+// RFC 4303 §3.3: encapsulate, pad, number; encryption and ICV are the job.
+DropReason prepare_esp_outbound(Step& step, crypto::Job& job, OutboundContext& context) noexcept {
+  SecurityAssociation& sa = *step.association;
+  Packet& packet = *step.packet;
+  const std::uint32_t payload =
+      step.mode == Mode::tunnel ? packet.length : packet.length - step.headers.insert_offset;
+  const std::uint32_t pad_to = sa.pad_to();
+  const std::uint32_t text = (payload + kTrailer + pad_to - 1) / pad_to * pad_to;
+  const std::uint32_t header = kEspHeader + sa.iv_bytes();
+  Opening opening;
+  DropReason reason =
+      open_gap(step, header, text - payload + sa.icv_bytes(), kEsp, context, opening);
+  if (reason != DropReason::none) return reason;
+  reason = sa.next_sequence(step.sequence);
+  if (reason != DropReason::none) return reason;
+
+  std::uint8_t* esp = opening.header;
+  base::store32(esp, sa.id().spi);
+  base::store32(esp + 4, static_cast<std::uint32_t>(step.sequence));
+  const std::uint32_t pad = text - payload - kTrailer;
+  std::uint8_t* trailer = esp + header + payload;
+  if (!write_iv(sa, step.sequence, esp + kEspHeader, context.random) ||
+      !write_padding(sa, trailer, pad, context.random))
+    return DropReason::unsupported;
+  trailer[pad] = static_cast<std::uint8_t>(pad);
+  trailer[pad + 1] = opening.next_header;
+
+  step.payload = payload;
+  job.session = sa.session();
+  job.direction = crypto::Direction::seal;
+  job.iv = esp + kEspHeader;
+  job.text = {esp + header, text};
+  job.icv = esp + header + text;
+  set_authenticated(step, job, esp, header + text);
+  return DropReason::none;
+}
+
+// RFC 4303 §3.4.2 and §3.4.3: lengths first, then the window; the ICV is the job.
+DropReason prepare_esp_inbound(Step& step, crypto::Job& job) noexcept {
+  SecurityAssociation& sa = *step.association;
+  const Headers& headers = step.headers;
+  const std::uint32_t header = kEspHeader + sa.iv_bytes();
+  const std::uint32_t icv = sa.icv_bytes();
+  const std::uint32_t available = headers.total - headers.upper_offset;
+  if (available < header + icv + kTrailer) return DropReason::malformed;
+  const std::uint32_t text = available - header - icv;
+  if (text % sa.pad_to() != 0) return DropReason::malformed;
+  std::uint8_t* esp = step.packet->data + headers.upper_offset;
+  const ReplayWindow::Check check = sa.window().check(base::load32(esp + 4));
+  if (!check.acceptable) return DropReason::replay;
+  step.sequence = check.sequence;
+
+  job.session = sa.session();
+  job.direction = crypto::Direction::open;
+  job.iv = esp + kEspHeader;
+  job.text = {esp + header, text};
+  job.icv = esp + header + text;
+  set_authenticated(step, job, esp, header + text);
+  return DropReason::none;
+}
+
+// RFC 4303 §3.4.4.1, steps after decryption.
+DropReason finish_esp_inbound(Step& step, const Settings& settings) noexcept {
+  SecurityAssociation& sa = *step.association;
+  const std::uint32_t header = kEspHeader + sa.iv_bytes();
+  const std::uint32_t text =
+      step.headers.total - step.headers.upper_offset - header - sa.icv_bytes();
+  const std::uint8_t* plain = step.packet->data + step.headers.upper_offset + header;
+  const std::uint32_t pad = plain[text - 2];
+  const std::uint8_t next_header = plain[text - 1];
+  if (pad + kTrailer > text) return DropReason::malformed;
+  const std::uint32_t payload = text - kTrailer - pad;
+  if (!padding_is_default(plain + payload, pad)) {
+    if (settings.strict_padding) return DropReason::malformed;
+    step.bad_padding = true;
+  }
+  return close_gap(step, header, payload, next_header, settings);
+}
+
+}  // namespace saline::ipsec

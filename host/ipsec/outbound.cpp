@@ -1,0 +1,205 @@
+// Outbound processing (RFC 4301 §5.1): resolve the policy's requests to SAs, check the size, then
+// apply SA after SA, a burst of packets at a time.
+#include "host/ipsec/scratch.hpp"
+#include "host/ipsec/tunnel.hpp"
+
+namespace saline::ipsec {
+
+namespace {
+
+using base::Address;
+using hw::DropReason;
+
+bool absent(const Address& address) noexcept {
+  return address.family == base::Family::none || address.is_unspecified();
+}
+
+// The addresses an SA for this request must have. `source` and `destination` are the packet's at
+// that point: its own, or those of the tunnel header that an earlier request puts on.
+SaQuery query_for(const Request& request, const Address& source, const Address& destination,
+                  bool prefer_oldest) noexcept {
+  SaQuery query;
+  query.protocol = request.protocol;
+  query.mode = request.mode == Mode::any ? Mode::transport : request.mode;
+  query.source = absent(request.source) ? source : request.source;
+  query.destination = absent(request.destination) ? destination : request.destination;
+  query.reqid = request.reqid;
+  query.prefer_oldest = prefer_oldest;
+  return query;
+}
+
+// The size of a packet of `bytes` bytes, `header` of them IP headers, behind the whole bundle.
+std::uint32_t protected_size(const Bundle& bundle, std::uint32_t bytes, std::uint32_t header,
+                             base::Family family) noexcept {
+  for (std::uint32_t i = 0; i < bundle.count; ++i) {
+    const Bundle::Entry& entry = bundle.entries[i];
+    if (entry.mode == Mode::tunnel) {
+      family = entry.tunnel_destination.family;
+      header = outer_header_bytes(family);
+      bytes += header;
+    }
+    bytes += entry.association->overhead(bytes - header, family);
+  }
+  return bytes;
+}
+
+// The largest packet that fits the MTU behind the bundle; padding makes the size a staircase.
+std::uint32_t largest_fit(const Bundle& bundle, std::uint32_t mtu,
+                          const Headers& headers) noexcept {
+  const auto size = [&](std::uint32_t bytes) {
+    return protected_size(bundle, bytes, headers.insert_offset, headers.family);
+  };
+  std::uint32_t bytes = mtu;
+  while (bytes > headers.insert_offset && size(bytes) > mtu) {
+    const std::uint32_t excess = size(bytes) - mtu;
+    if (excess + headers.insert_offset >= bytes) return headers.insert_offset;
+    bytes -= excess;
+  }
+  while (size(bytes + 1) <= mtu) ++bytes;
+  return bytes;
+}
+
+// True when the request may go without an SA: level use, and compression, which is never a duty.
+bool is_optional(const Request& request, const FamilySettings& settings) noexcept {
+  return effective_level(request, settings) == Level::use;
+}
+
+}  // namespace
+
+void Processor::refuse(OutboundItem& item, DropReason reason, SecurityAssociation* sa) noexcept {
+  item.outcome = Outcome::drop;
+  item.reason = reason;
+  counters_.outbound_refused[static_cast<std::size_t>(reason)].add(1);
+  if (sa != nullptr) sa->refuse(reason);
+  if (item.policy != nullptr) item.policy->refused.add(1);
+}
+
+// Parses and resolves; nothing of the packet changes but padding behind it, which goes. False when
+// the item's fate is already decided.
+bool Processor::start_outbound(const SadView& sad, OutboundItem& item, std::size_t index) noexcept {
+  Step& step = scratch_->steps[index];
+  Bundle& bundle = scratch_->bundles[index];
+  Packet& packet = *item.packet;
+  bundle.count = bundle.next = 0;
+  item.outcome = Outcome::pass;
+  item.reason = DropReason::none;
+  item.card = nullptr;
+  item.acquire = -1;
+  item.fitting_mtu = 0;
+  if (item.policy == nullptr || item.policy->action == Action::none) return false;
+  if (item.policy->action == Action::discard)
+    return refuse(item, DropReason::policy, nullptr), false;
+  if (!parse_headers(packet.bytes(), step.headers))
+    return refuse(item, DropReason::malformed, nullptr), false;
+  packet.shrink_back(packet.length - step.headers.total);
+
+  Address source = step.headers.source;
+  Address destination = step.headers.final_destination;
+  for (std::size_t i = 0; i < item.policy->requests.size(); ++i) {
+    const Request& request = item.policy->requests[i];
+    const FamilySettings& variables = settings_.of(source.family);
+    if (request.protocol == Protocol::ipcomp) {
+      // RFC 3173 §2.2: a packet may always go uncompressed, but a tunnel may not be left out.
+      if (request.mode == Mode::tunnel)
+        return refuse(item, DropReason::unsupported, nullptr), false;
+      continue;
+    }
+    const SaQuery query = query_for(request, source, destination, settings_.prefer_oldest_sa);
+    SecurityAssociation* sa = sad.choose(query);
+    if (sa == nullptr) {
+      if (item.acquire < 0) item.acquire = static_cast<std::int32_t>(i);
+      if (is_optional(request, variables)) continue;
+      item.acquire = static_cast<std::int32_t>(i);
+      return refuse(item, DropReason::no_sa, nullptr), false;
+    }
+    if (item.card != nullptr) return refuse(item, DropReason::unsupported, item.card), false;
+    if (query.mode == Mode::tunnel) {
+      source = query.source;
+      destination = query.destination;
+    } else if (step.headers.fragment &&
+               (bundle.count == 0 || bundle.entries[0].mode != Mode::tunnel)) {
+      return refuse(item, DropReason::fragment, sa), false;
+    }
+    bundle.entries[bundle.count++] = {sa, query.mode, query.source, query.destination};
+    if (sa->offloaded()) item.card = sa;
+  }
+  if (item.mtu != 0 && bundle.count != 0 &&
+      protected_size(bundle, packet.length, step.headers.insert_offset, step.headers.family) >
+          item.mtu) {
+    item.fitting_mtu = largest_fit(bundle, item.mtu, step.headers);
+    return refuse(item, DropReason::too_big, bundle.entries[0].association), false;
+  }
+  if (item.card != nullptr) --bundle.count;
+  return bundle.count != 0;
+}
+
+bool Processor::prepare_outbound(OutboundItem& item, std::size_t index, crypto::Job& job) noexcept {
+  Step& step = scratch_->steps[index];
+  const Bundle& bundle = scratch_->bundles[index];
+  const Bundle::Entry& entry = bundle.entries[bundle.next];
+  step.packet = item.packet;
+  step.association = entry.association;
+  step.mode = entry.mode;
+  if (bundle.next != 0 && !parse_headers(item.packet->bytes(), step.headers))
+    return refuse(item, DropReason::malformed, entry.association), false;
+  OutboundContext context{settings_, scratch_->random, scratch_->next_identification,
+                          entry.tunnel_source, entry.tunnel_destination};
+  DropReason reason = step.association->lifetime_check();
+  if (reason == DropReason::none)
+    reason = step.association->protocol() == Protocol::esp
+                 ? prepare_esp_outbound(step, job, context)
+                 : prepare_ah_outbound(step, job, context);
+  if (reason == DropReason::none) return true;
+  refuse(item, reason, step.association);
+  return false;
+}
+
+void Processor::outbound_chunk(const SadView& sad, std::span<OutboundItem> items) noexcept {
+  Scratch& scratch = *scratch_;
+  for (std::size_t i = 0; i < items.size(); ++i)
+    scratch.active[i] = start_outbound(sad, items[i], i);
+  for (;;) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (!scratch.active[i]) continue;
+      crypto::Job& job = scratch.jobs[count];
+      job = crypto::Job{};
+      scratch.active[i] = prepare_outbound(items[i], i, job);
+      if (scratch.active[i]) scratch.owner[count++] = i;
+    }
+    if (count == 0) break;
+    provider_.run({scratch.jobs.data(), count});
+    for (std::size_t j = 0; j < count; ++j) {
+      const std::size_t i = scratch.owner[j];
+      Step& step = scratch.steps[i];
+      Bundle& bundle = scratch.bundles[i];
+      if (scratch.jobs[j].result != crypto::Result::ok) {
+        refuse(items[i], DropReason::unsupported, step.association);
+        scratch.active[i] = false;
+        continue;
+      }
+      step.association->account(step.payload, now_s_);
+      scratch.active[i] = ++bundle.next < bundle.count;
+    }
+  }
+  for (OutboundItem& item : items) {
+    if (item.outcome == Outcome::drop) continue;
+    if (item.card != nullptr) {
+      item.outcome = Outcome::to_card;
+      counters_.to_card.add(1);
+    } else {
+      counters_.outbound_passed.add(1);
+      if (item.acquire >= 0) counters_.outbound_clear_by_use.add(1);
+    }
+  }
+}
+
+void Processor::outbound(const SadView& sad, std::span<OutboundItem> items) noexcept {
+  while (!items.empty()) {
+    const std::size_t count = std::min(items.size(), kBurst);
+    outbound_chunk(sad, items.first(count));
+    items = items.subspan(count);
+  }
+}
+
+}  // namespace saline::ipsec

@@ -1,0 +1,144 @@
+// Policy: levels, and the match of a packet's history against what its policy demands. The history
+// is bound to SAs, in order, so that neither AH tunnels fail nor any SA can stand in for another
+// (the flags of KAME's ipsec_in_reject did both).
+#include <algorithm>
+
+#include "host/ipsec/process.hpp"
+#include "host/ipsec/tunnel.hpp"
+
+namespace saline::ipsec {
+
+namespace {
+
+using base::Address;
+using hw::DropReason;
+
+bool absent(const Address& address) noexcept {
+  return address.family == base::Family::none || address.is_unspecified();
+}
+
+struct Ends {
+  Address source;
+  Address destination;
+};
+
+// The addresses that request `index` has to come with: those it names; else those of the nearest
+// tunnel inside it, in whose header it lies; else the packet's own.
+Ends expected_ends(const Policy& policy, std::size_t index, const Flow& flow) noexcept {
+  const Request& request = policy.requests[index];
+  Ends ends{flow.source, flow.destination};
+  for (std::size_t inner = index; inner-- > 0;) {
+    if (policy.requests[inner].mode != Mode::tunnel) continue;
+    ends = {policy.requests[inner].source, policy.requests[inner].destination};
+    break;
+  }
+  if (!absent(request.source)) ends.source = request.source;
+  if (!absent(request.destination)) ends.destination = request.destination;
+  return ends;
+}
+
+bool entry_matches(const HistoryEntry& entry, const Request& request, const Ends& ends) noexcept {
+  const SaConfig& config = entry.association->config();
+  return config.id.protocol == request.protocol &&
+         (request.mode == Mode::any || entry.mode == request.mode) &&
+         (request.reqid == 0 || config.reqid == request.reqid) &&
+         config.id.destination == ends.destination &&
+         (absent(config.source) || config.source == ends.source);
+}
+
+bool has_tunnel(const Packet& packet, std::size_t from) noexcept {
+  for (std::size_t i = from; i < packet.history_count; ++i)
+    if (packet.history[i].mode == Mode::tunnel) return true;
+  return false;
+}
+
+}  // namespace
+
+Level effective_level(const Request& request, const FamilySettings& settings) noexcept {
+  if (request.protocol == Protocol::ipcomp) return Level::use;
+  if (request.level != Level::default_) return request.level;
+  const bool tunnel = request.mode == Mode::tunnel;
+  if (request.protocol == Protocol::ah) return tunnel ? settings.ah_tunnel : settings.ah_transport;
+  return tunnel ? settings.esp_tunnel : settings.esp_transport;
+}
+
+// The history is outermost first, requests are innermost first. A transport entry that nobody asked
+// for is extra protection and may be passed over; a tunnel may not.
+bool history_matches(const Policy& policy, const Packet& packet, const Flow& flow,
+                     const Settings& settings) noexcept {
+  std::size_t next = 0;
+  for (std::size_t i = policy.requests.size(); i-- > 0;) {
+    const Request& request = policy.requests[i];
+    if (request.protocol == Protocol::ipcomp) continue;
+    const Ends ends = expected_ends(policy, i, flow);
+    const bool optional =
+        effective_level(request, settings.of(ends.destination.family)) == Level::use;
+    if (optional && request.mode != Mode::tunnel) continue;  // present or not, nothing changes
+    std::size_t at = next;
+    while (at < packet.history_count && !entry_matches(packet.history[at], request, ends) &&
+           packet.history[at].mode == Mode::transport)
+      ++at;
+    const bool found =
+        at < packet.history_count && entry_matches(packet.history[at], request, ends);
+    if (found) {
+      next = at + 1;
+    } else if (!optional) {
+      return false;
+    }
+  }
+  return !has_tunnel(packet, next);
+}
+
+Processor::PolicyVerdict Processor::find_outbound_policy(const SpdView& spd,
+                                                         const Packet& packet) noexcept {
+  PolicyVerdict verdict;
+  Flow flow;
+  if (!parse_flow(packet.bytes(), flow)) {
+    verdict.reason = DropReason::malformed;
+  } else {
+    verdict.policy = spd.match(Direction::out, flow);
+    const Action action = verdict.policy == nullptr
+                              ? settings_.of(flow.source.family).default_policy
+                              : verdict.policy->action;
+    if (action == Action::discard) verdict.reason = DropReason::policy;
+  }
+  if (verdict.policy != nullptr) {
+    verdict.policy->packets.add(1);
+    verdict.policy->bytes.add(packet.length);
+    verdict.policy->last_used_s.set(now_s_);
+    if (verdict.reason != DropReason::none) verdict.policy->refused.add(1);
+  }
+  if (verdict.reason != DropReason::none)
+    counters_.outbound_refused[static_cast<std::size_t>(verdict.reason)].add(1);
+  return verdict;
+}
+
+Processor::PolicyVerdict Processor::check_inbound_policy(const SpdView& spd, const Packet& packet,
+                                                         Direction direction) noexcept {
+  PolicyVerdict verdict;
+  Flow flow;
+  if (!parse_flow(packet.bytes(), flow)) {
+    verdict.reason = DropReason::malformed;
+  } else {
+    verdict.policy = spd.match(direction, flow);
+    const Action action = verdict.policy == nullptr
+                              ? settings_.of(flow.source.family).default_policy
+                              : verdict.policy->action;
+    const bool accepted = action == Action::ipsec
+                              ? history_matches(*verdict.policy, packet, flow, settings_)
+                          : action == Action::none ? !has_tunnel(packet, 0)
+                                                   : false;
+    if (!accepted) verdict.reason = DropReason::policy;
+  }
+  if (verdict.policy != nullptr) {
+    verdict.policy->packets.add(1);
+    verdict.policy->bytes.add(packet.length);
+    verdict.policy->last_used_s.set(now_s_);
+    if (verdict.reason != DropReason::none) verdict.policy->refused.add(1);
+  }
+  if (verdict.reason != DropReason::none)
+    counters_.inbound_refused[static_cast<std::size_t>(verdict.reason)].add(1);
+  return verdict;
+}
+
+}  // namespace saline::ipsec

@@ -1,0 +1,61 @@
+#include "host/ipsec/process.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "host/base/bytes.hpp"
+#include "host/ipsec/scratch.hpp"
+#include "host/ipsec/tunnel.hpp"
+
+namespace saline::ipsec {
+
+LocalAddresses::LocalAddresses(std::vector<base::Address> addresses)
+    : sorted_(std::move(addresses)) {
+  std::sort(sorted_.begin(), sorted_.end());
+}
+
+bool LocalAddresses::contains(const base::Address& address) const noexcept {
+  return sorted_.empty() || std::binary_search(sorted_.begin(), sorted_.end(), address);
+}
+
+Processor::Processor(crypto::Provider& provider)
+    : provider_(provider), scratch_(std::make_unique<Scratch>()) {
+  std::array<std::uint8_t, 2> start{};
+  scratch_->random.fill(start);
+  scratch_->next_identification = base::load16(start.data());
+}
+
+Processor::~Processor() = default;
+
+void Processor::set_settings(const Settings& settings) noexcept { settings_ = settings; }
+void Processor::set_local_addresses(const LocalAddresses* local) noexcept { local_ = local; }
+void Processor::set_time(std::uint64_t now_s) noexcept { now_s_ = now_s; }
+
+std::uint32_t worst_case_overhead(const Policy& policy, const SadView& sad,
+                                  const Settings& settings) noexcept {
+  // Without an SA: the longest header, IV, padding and ICV of the algorithm table.
+  constexpr std::uint32_t kLongestEsp = 8 + 16 + 15 + 2 + 32;
+  constexpr std::uint32_t kLongestAh = 12 + 36;
+  std::uint32_t total = 0;
+  base::Family family = policy.selector.source.address.family;
+  for (const Request& request : policy.requests) {
+    if (request.protocol == Protocol::ipcomp) continue;
+    if (request.mode == Mode::tunnel) {
+      family = request.destination.family;
+      total += outer_header_bytes(family);
+    }
+    const SecurityAssociation* sa = nullptr;
+    if (request.destination.family != base::Family::none)
+      sa = sad.choose({request.protocol, request.mode, request.source, request.destination,
+                       request.reqid, settings.prefer_oldest_sa});
+    if (sa == nullptr)
+      total += request.protocol == Protocol::ah ? kLongestAh : kLongestEsp;
+    else if (request.protocol == Protocol::ah)
+      total += sa->overhead(0, family);
+    else
+      total += 8 + sa->iv_bytes() + sa->pad_to() - 1 + 2 + sa->icv_bytes();
+  }
+  return total;
+}
+
+}  // namespace saline::ipsec

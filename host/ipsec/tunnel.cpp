@@ -1,0 +1,107 @@
+#include "host/ipsec/tunnel.hpp"
+
+#include <cstring>
+
+#include "host/base/bytes.hpp"
+
+namespace saline::ipsec {
+
+namespace {
+
+using base::Family;
+
+constexpr std::uint8_t kCongestionExperienced = 3;
+
+bool outer_df(DfBit mode, const std::uint8_t* inner) noexcept {
+  switch (mode) {
+    case DfBit::clear:
+      return false;
+    case DfBit::set:
+      return true;
+    case DfBit::copy:
+      return inner[0] >> 4 == 4 && (inner[6] & 0x40) != 0;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::uint8_t traffic_class(const std::uint8_t* header) noexcept {
+  if (header[0] >> 4 == 4) return header[1];
+  return static_cast<std::uint8_t>(base::load16(header) >> 4);
+}
+
+void set_ecn(std::uint8_t* header, std::uint8_t ecn) noexcept {
+  if (header[0] >> 4 == 4) {
+    header[1] = static_cast<std::uint8_t>((header[1] & 0xFC) | ecn);
+    const std::size_t bytes = (header[0] & 15u) * 4;
+    base::store16(header + 10, ipv4_header_checksum({header, bytes}));
+  } else {
+    header[1] = static_cast<std::uint8_t>((header[1] & 0xCF) | ecn << 4);
+  }
+}
+
+std::uint8_t outer_ecn(Ecn mode, std::uint8_t inner) noexcept {
+  return mode == Ecn::forbidden ? 0 : inner;
+}
+
+bool inner_ecn(Ecn mode, std::uint8_t inner, std::uint8_t outer, std::uint8_t& result) noexcept {
+  result = inner;
+  if (mode != Ecn::allowed) return true;
+  if (outer == kCongestionExperienced) {
+    if (inner == 0) return false;
+    result = kCongestionExperienced;
+  } else if (outer == 1 && inner == 2) {
+    result = 1;
+  }
+  return true;
+}
+
+void write_outer_header(const Packet& packet, const OuterHeader& outer, const std::uint8_t* inner,
+                        const Settings& settings) noexcept {
+  const Family family = outer.destination.family;
+  const FamilySettings& variables = settings.of(family);
+  const std::uint8_t inner_class = traffic_class(inner);
+  std::uint8_t dscp =
+      settings.copy_dscp || variables.ecn == Ecn::copy_only ? inner_class & 0xFC : 0;
+  const auto outer_class =
+      static_cast<std::uint8_t>(dscp | outer_ecn(variables.ecn, inner_class & 3));
+  std::uint8_t* header = packet.data;
+  if (family == Family::ipv4) {
+    header[0] = 0x45;
+    header[1] = outer_class;
+    base::store16(header + 2, static_cast<std::uint16_t>(packet.length));
+    base::store16(header + 4, outer.identification);
+    base::store16(header + 6, outer_df(variables.df_bit, inner) ? 0x4000 : 0);
+    header[8] = settings.tunnel_hop_limit;
+    header[9] = outer.protocol;
+    std::memcpy(header + 12, outer.source.bytes.data(), 4);
+    std::memcpy(header + 16, outer.destination.bytes.data(), 4);
+    base::store16(header + 10, ipv4_header_checksum({header, 20}));
+  } else {
+    base::store32(header, 0x60000000u | static_cast<std::uint32_t>(outer_class) << 20);
+    base::store16(header + 4, static_cast<std::uint16_t>(packet.length - 40));
+    header[6] = outer.protocol;
+    header[7] = settings.tunnel_hop_limit;
+    std::memcpy(header + 8, outer.source.bytes.data(), 16);
+    std::memcpy(header + 24, outer.destination.bytes.data(), 16);
+  }
+}
+
+hw::DropReason enter_inner(Packet& packet, std::uint8_t next_header, std::uint8_t outer_class,
+                           Family outer_family, const Settings& settings) noexcept {
+  const std::uint8_t version = next_header == kIpv4 ? 4 : 6;
+  if (packet.length < (version == 4 ? 20u : 40u) || packet.data[0] >> 4 != version)
+    return hw::DropReason::malformed;
+  Headers inner;
+  if (!parse_headers(packet.bytes(), inner)) return hw::DropReason::malformed;
+  packet.shrink_back(packet.length - inner.total);
+  const std::uint8_t ecn = traffic_class(packet.data) & 3;
+  std::uint8_t result = ecn;
+  if (!inner_ecn(settings.of(outer_family).ecn, ecn, outer_class & 3, result))
+    return hw::DropReason::ecn;
+  if (result != ecn) set_ecn(packet.data, result);
+  return hw::DropReason::none;
+}
+
+}  // namespace saline::ipsec
