@@ -5,8 +5,8 @@
 //
 // on_i starts and stops the rings. Off to on: all indices begin at 0. On to off: nothing more is
 // fetched, what is in flight is finished, then the rings are reset; on_i is looked at again only
-// after that. run_o: the rings run. idle_o: nothing is in flight and nothing posted waits to be
-// sent.
+// after that. run_o: the rings run; active_o: they run or are being finished. idle_o: nothing is
+// in flight and nothing posted waits to be sent.
 `default_nettype none
 
 module dma_host (
@@ -15,19 +15,9 @@ module dma_host (
     input  logic                       on_i,
     input  logic                       engine_idle_i,
     output logic                       run_o,
+    output logic                       active_o,
     output logic                       idle_o,
-    // rings: line addresses, sizes and the driver's counts as in the registers
-    input  logic [63:6]                tx_base_i,
-    input  logic [3:0]                 tx_size_log2_i,
-    input  logic [15:0]                tx_tail_i,
-    input  logic [63:6]                tx_head_i,
-    input  logic [63:6]                rx_base_i,
-    input  logic [3:0]                 rx_size_log2_i,
-    input  logic [15:0]                rx_tail_i,
-    input  logic [63:6]                rx_done_i,
-    input  logic [63:6]                event_base_i,
-    input  logic [3:0]                 event_size_log2_i,
-    input  logic [15:0]                event_head_i,
+    input  ipsec_pkg::rings_t          rings_i,
     // frames to the engine
     output logic                       tx_meta_valid_o,
     input  logic                       tx_meta_ready_i,
@@ -85,7 +75,8 @@ module dma_host (
   localparam logic [1:0] Off = 2'd0, On = 2'd1, Drain = 2'd2;
   logic [1:0] state_q;
   logic       ring_rst_n_q, at_rest, tx_posted;
-  assign run_o = state_q == On;
+  assign run_o    = state_q == On;
+  assign active_o = state_q != Off;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q      <= Off;
@@ -177,10 +168,10 @@ module dma_host (
       .run_i        (run_o),
       .posted_o     (tx_posted),
       .busy_o       (tx_busy),
-      .base_i       (tx_base_i),
-      .size_log2_i  (tx_size_log2_i),
-      .tail_i       (tx_tail_i),
-      .head_i       (tx_head_i),
+      .base_i       (rings_i.tx_base),
+      .size_log2_i  (rings_i.tx_size_log2),
+      .tail_i       (rings_i.tx_tail),
+      .head_i       (rings_i.tx_head),
       .meta_valid_o (tx_meta_valid_o),
       .meta_ready_i (tx_meta_ready_i),
       .meta_o       (tx_meta_o),
@@ -214,10 +205,10 @@ module dma_host (
       .ring_rst_ni      (ring_rst_n_q),
       .run_i            (run_o),
       .busy_o           (rx_busy),
-      .base_i           (rx_base_i),
-      .size_log2_i      (rx_size_log2_i),
-      .tail_i           (rx_tail_i),
-      .done_i           (rx_done_i),
+      .base_i           (rings_i.rx_base),
+      .size_log2_i      (rings_i.rx_size_log2),
+      .tail_i           (rings_i.rx_tail),
+      .done_i           (rings_i.rx_done),
       .meta_valid_i     (rx_meta_valid_i),
       .meta_ready_o     (rx_meta_ready_o),
       .meta_i           (rx_meta_i),
@@ -254,15 +245,15 @@ module dma_host (
   logic [247:0] event_record;
   logic [7:0]   unused_event_phase;
   assign {event_record, unused_event_phase} = event_i;
-  assign event_room    = run_o && event_size_log2_i >= 4'd2
-                         && event_index - event_head_i < (16'd1 << event_size_log2_i);
+  assign event_room    = run_o && rings_i.event_size_log2 >= 4'd2
+                         && event_index - rings_i.event_head < (16'd1 << rings_i.event_size_log2);
   assign event_ready_o = event_taken || !event_room;
   assign event_lost_o  = event_valid_i && !event_room;
   dma_record u_events (
       .clk_i,
       .rst_ni      (ring_rst_n_q),
-      .base_i      (event_base_i),
-      .size_log2_i (event_size_log2_i),
+      .base_i      (rings_i.event_base),
+      .size_log2_i (rings_i.event_size_log2),
       .index_o     (event_index),
       .busy_o      (event_busy),
       .error_o     (event_error),

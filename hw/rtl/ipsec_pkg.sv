@@ -35,6 +35,22 @@ package ipsec_pkg;
     logic [15:0]  bytes;        // length of the text, at least 1
   } job_t;
 
+  // The driver's rings as the registers hold them: lines of 64 bytes, sizes as powers of two (below
+  // 2: no ring), and the driver's free-running counts.
+  typedef struct packed {
+    logic [63:6] tx_base;
+    logic [63:6] tx_head;
+    logic [3:0]  tx_size_log2;
+    logic [15:0] tx_tail;
+    logic [63:6] rx_base;
+    logic [63:6] rx_done;
+    logic [3:0]  rx_size_log2;
+    logic [15:0] rx_tail;
+    logic [63:6] event_base;
+    logic [3:0]  event_size_log2;
+    logic [15:0] event_head;
+  } rings_t;
+
 endpackage
 
 `default_nettype wire
