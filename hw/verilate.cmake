@@ -2,8 +2,8 @@
 #
 # saline_verilate(NAME TOP module [PARAMETERS LANES=1 ...] [PACKAGES file.sv ...] [FLAGS ...])
 #   a static library NAME whose header is V<module>.h. Modules are found by name in hw/rtl (and in
-#   the directories given as `-y dir` in FLAGS); packages are read first: hw/rtl/ipsec_pkg.sv, the
-#   generated hw/interface/saline_pkg.sv when it exists, then PACKAGES. Any warning is an
+#   the directories given as `-y dir` in FLAGS); packages are read first:
+#   hw/interface/saline_pkg.sv, hw/rtl/*_pkg.sv, then PACKAGES. Any warning is an
 #   error, but for unused package parameters.
 # saline_verilate_test(NAME TOP module SOURCES test.cpp ... [LIBS ...] [LABELS ...] [as above])
 #   one GoogleTest program over such a model; its ctest names are prefixed with NAME.
@@ -32,7 +32,8 @@ function(saline_verilate name)
   set(dir ${CMAKE_CURRENT_BINARY_DIR}/${name}.verilated)
   set(archive ${dir}/V${ARG_TOP}__ALL.a)
   set(packages)
-  foreach(file ${PROJECT_SOURCE_DIR}/hw/interface/saline_pkg.sv ${rtl}/ipsec_pkg.sv ${ARG_PACKAGES})
+  file(GLOB own CONFIGURE_DEPENDS ${rtl}/*_pkg.sv)
+  foreach(file ${PROJECT_SOURCE_DIR}/hw/interface/saline_pkg.sv ${own} ${ARG_PACKAGES})
     if(EXISTS ${file})
       list(APPEND packages ${file})
     endif()

@@ -6,3 +6,11 @@ saline_verilate_test(stream_fifo_test TOP stream_fifo PARAMETERS W=32 DEPTH=4
                      SOURCES stream_fifo_test.cpp)
 saline_verilate_test(stream_skid_test TOP stream_skid PARAMETERS W=32
                      SOURCES stream_skid_test.cpp)
+
+pkg_check_modules(REFERENCE_CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
+foreach(lanes 1 4)
+  saline_verilate_test(suite_gcm_${lanes}_test TOP suite_gcm PARAMETERS LANES=${lanes}
+                       SOURCES suite_gcm_test.cpp gcm_reference.cpp
+                       LIBS PkgConfig::REFERENCE_CRYPTO)
+  target_compile_definitions(suite_gcm_${lanes}_test PRIVATE LANES=${lanes})
+endforeach()
