@@ -12,7 +12,9 @@
 
 namespace saline::driver {
 
-// valid and sa_index of an entry take no part in the hash.
+// SPI XOR protocol, as hw/rtl/ipsec_engine.sv says: SPIs are chosen by this side, and consecutive
+// ones fill the table evenly. The destination takes no part, so that an entry for any destination
+// is in the same bucket.
 std::uint32_t lookup_hash(const hw::LookupEntry& entry) noexcept;
 
 class LookupBuckets {
