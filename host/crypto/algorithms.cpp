@@ -139,7 +139,6 @@ constexpr std::pair<std::string_view, std::string_view> kEncryptionAliases[] = {
     {"rijndael-cbc", "aes-cbc"},
     {"simple", "null"},
     {"aes-gcm", "aes-gcm-16"},
-    {"rfc4106-gcm-aes", "aes-gcm-16"},
 };
 
 template <typename Matches>

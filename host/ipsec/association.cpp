@@ -91,6 +91,13 @@ void check(const SaConfig& config) {
       throw Error(EINVAL, "a soft lifetime may not be longer than the hard one");
 }
 
+std::uint64_t random_iv_base() {
+  std::array<std::uint8_t, 8> bytes;
+  crypto::RandomStream stream;
+  if (!stream.fill(bytes)) throw Error(EIO, "the system's random number generator failed");
+  return base::load64(bytes.data());
+}
+
 constexpr std::uint32_t round_up(std::uint32_t value, std::uint32_t unit) noexcept {
   return (value + unit - 1) / unit * unit;
 }
@@ -114,10 +121,7 @@ std::shared_ptr<SecurityAssociation> SecurityAssociation::create(SaConfig config
   keys.integrity = none(sa->config_.integrity) ? nullptr : sa->config_.integrity;
   keys.integrity_key = sa->config_.integrity_key.bytes();
   sa->session_ = provider.open(keys);
-  std::array<std::uint8_t, 8> random;
-  crypto::RandomStream stream;
-  if (!stream.fill(random)) throw Error(EIO, "the system's random number generator failed");
-  sa->iv_base_ = base::load64(random.data());
+  sa->iv_base_ = sa->config_.iv_base ? *sa->config_.iv_base : random_iv_base();
   sa->set_state(State::mature);
   return sa;
 }

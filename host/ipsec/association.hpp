@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "host/base/ip.hpp"
@@ -53,6 +54,9 @@ struct SaConfig {
   Lifetime soft;
   Lifetime hard;
   std::uint64_t sequence = 0;  // last outbound number already used (successor of a moved SA)
+  // The IV of a counter mode is this XOR the sequence number; random unless a test or the successor
+  // of a moved SA says otherwise.
+  std::optional<std::uint64_t> iv_base;
   bool allow_unauthenticated = false;  // encryption without integrity; else refused
 };
 
