@@ -4,7 +4,7 @@
 // storage. Takes and gives one word per clock at any fill level, except that a full buffer takes
 // nothing in the clock in which it gives one: ready_o does not depend on ready_i. DEPTH is a power
 // of two, at least 2. level_o is the number of words inside. Reset is synchronous. No data reset.
-// Proved in hw/formal/stream_fifo.sby.sv: order, no loss, no duplicate, held offers.
+// Proved in hw/formal/stream_fifo.svh: order, no loss, no duplicate, held offers.
 `default_nettype none
 
 module stream_fifo #(
@@ -41,6 +41,10 @@ module stream_fifo #(
       if (valid_o && ready_i) read_q <= read_q + 1'b1;
     end
   end
+
+`ifdef FORMAL
+`include "stream_fifo.svh"
+`endif
 endmodule
 
 `default_nettype wire

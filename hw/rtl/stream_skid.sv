@@ -1,5 +1,6 @@
 // Register slice: cuts every path between its two sides, data, valid and ready, at one word per
 // clock. Latency one clock. Holds up to two words of W bits. Reset is synchronous.
+// Proved in hw/formal/stream_skid.svh.
 `default_nettype none
 
 module stream_skid #(
@@ -34,6 +35,10 @@ module stream_skid #(
       second_q <= 1'b1;
     end
   end
+
+`ifdef FORMAL
+`include "stream_skid.svh"
+`endif
 endmodule
 
 `default_nettype wire
