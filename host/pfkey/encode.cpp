@@ -287,7 +287,7 @@ Bytes encode(const Message& m, std::uint32_t features) {
 
 Bytes encode_error(std::span<const std::uint8_t> request, int errno_value) {
   wire::MessageHeader head{};
-  std::memcpy(&head, request.data(), std::min(request.size(), sizeof head));
+  if (!request.empty()) std::memcpy(&head, request.data(), std::min(request.size(), sizeof head));
   head.version = kVersion;
   head.error = static_cast<std::uint8_t>(errno_value);
   head.length = sizeof head / 8;
