@@ -75,7 +75,7 @@ module dma_host (
   localparam logic [1:0] Off = 2'd0, On = 2'd1, Drain = 2'd2;
   logic [1:0] state_q;
   logic       ring_rst_n_q, at_rest, tx_posted;
-  assign run_o    = state_q == On;
+  assign run_o    = state_q == On && on_i;  // the driver's counts are cleared together with on_i
   assign active_o = state_q != Off;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
