@@ -21,8 +21,8 @@ ADDRESS_BITS = 12
 
 # Words a field, value or register must not be, because SystemVerilog or C++ claims them.
 RESERVED = set(
-    """alias always and assert assign assume auto before begin bind bit bool break buf byte case cell
-    char checker class clocking config const constraint context continue cover cross default delete
+    """alias always and assert assign assume auto before begin bind bit bool break buf byte case
+    cell char checker class clocking config const constraint context continue cover cross default delete
     design disable dist do double edge else end enum event expect explicit export extends extern
     false final float for force forever fork friend function generate genvar global goto if iff
     implements import initial inline inout input inside int integer interface intersect join large
@@ -259,7 +259,8 @@ def cpp_enum(name, enum):
     for value, number, doc in enum["values"]:
         out += noted(f"  {value} = {number},", doc)
     out += ["};", f"inline constexpr std::size_t k{kind}Count = {limit};  // largest value + 1",
-            f"inline constexpr std::array<Named<{kind}>, {len(enum['values'])}> k{kind}Values = {{{{"]
+            f"inline constexpr std::array<Named<{kind}>, {len(enum['values'])}> "
+            f"k{kind}Values = {{{{"]
     out += [f'    {{{kind}::{value}, "{value}", "{doc}"}},' for value, _, doc in enum["values"]]
     out += ["}};", f"constexpr const char* to_string({kind} value) noexcept {{",
             "  switch (value) {"]
@@ -275,7 +276,8 @@ def cpp_record(name, record):
             members += [f"  // {doc}", f"  {cpp_type(bits)} {field}{{}};"]
             if bits > 64:
                 first = position // 8
-                puts.append(f"    std::copy({field}.begin(), {field}.end(), out.begin() + {first});")
+                puts.append(f"    std::copy({field}.begin(), {field}.end(), "
+                            f"out.begin() + {first});")
                 gets.append(f"  std::copy_n(in.begin() + {first}, {bits // 8}, "
                             f"record.{field}.begin());")
             else:
@@ -341,7 +343,7 @@ def markdown(spec, mark):
     out += ["", "## Constants", "", "| Name | Value | Meaning |", "|---|---|---|"]
     out += [f"| `{name}` | {value} | {doc} |" for name, (value, doc) in spec["constant"].items()]
     out += ["", "## Records", "",
-            "Big-endian: the first field is the first byte; bit 7 is the most significant of a byte."]
+            "Big-endian: the first field is the first byte; bit 7 is a byte's most significant."]
     for name, record in spec["record"].items():
         out += ["", f"### `{name}`, {record['bytes']} bytes", "", record["doc"], "",
                 "| Byte | Bit | Width | Field | Meaning |", "|---|---|---|---|---|"]
