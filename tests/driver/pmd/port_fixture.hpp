@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
-#include <map>
+#include <filesystem>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "driver/pmd/port.hpp"
@@ -19,7 +19,18 @@ namespace saline::pmd::test {
 
 using Bytes = std::vector<std::uint8_t>;
 
+// EAL's files go where nothing is left of them.
+struct RuntimeDirectory {
+  RuntimeDirectory() { setenv("RUNTIME_DIRECTORY", mkdtemp(path.data()), 1); }
+  ~RuntimeDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  std::string path = "/tmp/saline-pmd-test-XXXXXX";
+};
+
 inline void start_eal() {
+  static const RuntimeDirectory directory;
   static const bool started = [] {
     const std::string prefix = "saline_test_" + std::to_string(getpid());
     std::vector<std::string> words{"pmd_test",    "-l",          "0",
