@@ -22,19 +22,19 @@ ADDRESS_BITS = 12
 # Words a field, value or register must not be, because SystemVerilog or C++ claims them.
 RESERVED = set(
     """alias always and assert assign assume auto before begin bind bit bool break buf byte case
-    cell char checker class clocking config const constraint context continue cover cross default delete
-    design disable dist do double edge else end enum event expect explicit export extends extern
-    false final float for force forever fork friend function generate genvar global goto if iff
-    implements import initial inline inout input inside int integer interface intersect join large
-    let library local logic long longint macromodule matches medium modport module namespace nand
-    negedge nettype new nexttime nor not null operator or output package packed parameter pmos
-    posedge primitive priority private program property protected public pull0 pull1 pure rand randc
-    real realtime ref reg register reject_on release repeat restrict return scalared sequence short
-    shortint shortreal signed sizeof small soft solve specify static std strength string strong
-    struct super supply0 supply1 switch table tagged task template this throw throughout time
-    timeprecision timeunit tran tri true try type typedef typename union unique unsigned until
-    untyped use using var vectored virtual void volatile wait wand weak while wildcard wire with
-    within wor xnor xor""".split())
+    cell char checker class clocking config const constraint context continue cover cross
+    default delete design disable dist do double edge else end enum event expect explicit export
+    extends extern false final float for force forever fork friend function generate genvar
+    global goto if iff implements import initial inline inout input inside int integer interface
+    intersect join large let library local logic long longint macromodule matches medium modport
+    module namespace nand negedge nettype new nexttime nor not null operator or output package
+    packed parameter pmos posedge primitive priority private program property protected public
+    pull0 pull1 pure rand randc real realtime ref reg register reject_on release repeat restrict
+    return scalared sequence short shortint shortreal signed sizeof small soft solve specify
+    static std strength string strong struct super supply0 supply1 switch table tagged task
+    template this throw throughout time timeprecision timeunit tran tri true try type typedef
+    typename union unique unsigned until untyped use using var vectored virtual void volatile
+    wait wand weak while wildcard wire with within wor xnor xor""".split())
 
 
 def camel(name):
