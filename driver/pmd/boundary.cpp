@@ -1,3 +1,4 @@
+// The log of the driver; see boundary.hpp.
 #include "driver/pmd/boundary.hpp"
 
 #include <cstdarg>

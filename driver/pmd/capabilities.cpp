@@ -1,3 +1,4 @@
+// The table of rte_security capabilities: ESP with AES-GCM (RFC 4303, RFC 4106), nothing else.
 #include "driver/pmd/capabilities.hpp"
 
 #include <algorithm>
@@ -44,8 +45,8 @@ rte_security_capability esp_capability(rte_security_ipsec_sa_mode mode,
     options.copy_df = 1;
     options.copy_flabel = 1;
     options.ecn = 1;
-    // DPDK wants the option to work both ways; decapsulation leaves the inner DSCP alone, as RFC
-    // 4301 §5.1.2 demands, so only egress has it.
+    // DPDK wants the option to work both ways; decapsulation leaves the inner DSCP alone, as
+    // RFC 4301 §5.1.2 demands, so only egress has it.
     options.copy_dscp = direction == RTE_SECURITY_IPSEC_SA_DIR_EGRESS;
   }
   if (direction == RTE_SECURITY_IPSEC_SA_DIR_INGRESS) {

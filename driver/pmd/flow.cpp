@@ -1,3 +1,4 @@
+// rte_flow operations of the port, and the order of outbound rules in the card (RFC 4301 §4.4.1).
 #include "driver/pmd/flow.hpp"
 
 #include <algorithm>

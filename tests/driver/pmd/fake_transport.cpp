@@ -1,3 +1,4 @@
+// The library libsaline_transport_fake.so; see fake_transport.hpp.
 #include "tests/driver/pmd/fake_transport.hpp"
 
 namespace saline::pmd::test {

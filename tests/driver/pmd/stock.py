@@ -4,10 +4,10 @@
 usage: stock.py LIBRARY_DIR TRANSPORT testpmd
        stock.py LIBRARY_DIR TRANSPORT inline_ipsec
 
-TRANSPORT is what follows `transport=` in the device arguments. testpmd sends packets round a MAC that
-loops back and counts them. inline_ipsec runs inline_ipsec_autotest of dpdk-test: no case may fail,
-and exactly the cases of inline_ipsec_skips.txt may be skipped. Ends with 77 (skipped) where the
-programs are not installed.
+TRANSPORT is what follows `transport=` in the device arguments. testpmd sends packets round a MAC
+that loops back and counts them. inline_ipsec runs inline_ipsec_autotest of dpdk-test: no case may
+fail, and exactly the cases of inline_ipsec_skips.txt may be skipped. Ends with 77 (skipped) where
+the programs are not installed.
 """
 import os
 import pathlib
@@ -37,15 +37,16 @@ def type_in(process, lines):
 
 
 def run(program, library_dir, transport, words, lines, environment=(), timeout=300):
-    """Exit status and output of the program. EAL refuses a -d path below a world-writable directory, so the driver is
-    found by name, from a working directory that does not hold it."""
+    """Exit status and output of the program. EAL refuses a -d path below a world-writable folder,
+    so the driver is found by name, from a working directory that does not hold it."""
     if shutil.which(program) is None:
         print(f"{program} is not installed")
         sys.exit(SKIPPED)
     with tempfile.TemporaryDirectory(prefix="saline-stock-") as scratch:
         cpus = ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
-        command = [program, "--lcores", f"0@({cpus}),1@({cpus})", "--no-huge", "-m", "512", "--no-pci", "--no-shconf",
-                   "--no-telemetry", "--file-prefix", f"saline{os.getpid()}",
+        command = [program, "--lcores", f"0@({cpus}),1@({cpus})", "--no-huge", "-m", "512",
+                   "--no-pci", "--no-shconf", "--no-telemetry",
+                   "--file-prefix", f"saline{os.getpid()}",
                    "-d", "librte_net_saline.so", "--vdev", f"net_saline0,transport={transport}"]
         process = subprocess.Popen(
             command + words, text=True, cwd=scratch, errors="replace", stdin=subprocess.PIPE,
@@ -75,8 +76,8 @@ def testpmd(library_dir, transport):
                          ["--", "-i", "--total-num-mbufs=4096", "--rxd=256", "--txd=256"], lines)
     if status != 0:
         fail(f"dpdk-testpmd ended with {status}")
-    forwarded = [int(n) for n in re.findall(r"statistics for port 0  -+\n\s+RX-packets: (\d+)\s+RX-dropped: 0 ",
-                                            output)]
+    forwarded = [int(n) for n in re.findall(
+        r"statistics for port 0  -+\n\s+RX-packets: (\d+)\s+RX-dropped: 0 ", output)]
     if len(forwarded) != 2 or min(forwarded) < 32:
         fail(f"packets received while forwarding: {forwarded}, at least 32 each time were expected")
     errors = re.findall(r"TX-errors: (\d+)", output)
@@ -89,11 +90,11 @@ def inline_ipsec(library_dir, transport):
     status, output = run("dpdk-test", library_dir, transport, [], [],
                          environment={"DPDK_TEST": "inline_ipsec_autotest"}.items())
     cases = dict()
-    for name, outcome in re.findall(r"\+ TestCase \[ *\d+\] : (.*?) (succeeded|failed|skipped|unsupported)",
-                                    output):
+    for name, outcome in re.findall(
+            r"\+ TestCase \[ *\d+\] : (.*?) (succeeded|failed|skipped|unsupported)", output):
         cases[name] = outcome
-    totals = dict(re.findall(r"\+ Tests (Total|Skipped|Executed|Unsupported|Passed|Failed) *: *(\d+)",
-                             output))
+    totals = dict(re.findall(
+        r"\+ Tests (Total|Skipped|Executed|Unsupported|Passed|Failed) *: *(\d+)", output))
     if not totals:
         fail("dpdk-test printed no summary")
     skipped = {name for name, outcome in cases.items() if outcome in ("skipped", "unsupported")}
