@@ -36,80 +36,82 @@ module stream_slice (
     output logic [127:0]       tail_o,
     output logic               tail_short_o
 );
-  // The frame in work. `want` counts slice and tail together: both pass one aligner.
-  logic         active_q;
-  logic         drop_q;
-  logic [9:0]   skip_q;   // whole beats before the slice
-  logic [5:0]   shift_q;  // bytes before the slice in its first beat
-  logic [16:0]  want_q;
-  logic [15:0]  left_q;   // bytes of the slice alone
+  // A command in waiting, its lengths less one: counts of beats and last bytes are then bit fields.
+  logic        plan_q, plan_drop_q;
+  logic [15:0] plan_offset_q, plan_slice_q;
+  logic [16:0] plan_both_q;  // slice and tail
+  logic [4:0]  plan_tail_bytes_q;
+  logic        load;
+  assign command_ready_o = !plan_q || load;
+  always_ff @(posedge clk_i) begin
+    if (command_ready_o) begin
+      plan_drop_q       <= command_drop_i;
+      plan_offset_q     <= command_offset_i;
+      plan_slice_q      <= command_bytes_i - 16'd1;
+      plan_both_q       <= {1'b0, command_bytes_i} + {12'd0, command_tail_bytes_i} - 17'd1;
+      plan_tail_bytes_q <= command_tail_bytes_i;
+    end
+    if (!rst_ni) plan_q <= 1'b0;
+    else if (command_ready_o) plan_q <= command_valid_i;
+  end
+
+  // The frame in work. Slice and tail pass one aligner, as if they were one slice.
+  logic         active_q, discard_q;    // discard: what is left of the frame is of no use
+  logic         skipping_q;             // whole beats before the slice are left
+  logic [9:0]   skip_q;
+  logic [5:0]   shift_q;                // bytes before the slice in its first beat
+  logic         shifted_q;              // shift is not 0
+  logic [10:0]  both_left_q;            // aligned beats after the coming one
+  logic [9:0]   slice_left_q;           // the same, up to the slice's end
+  logic         both_last_q, slice_last_q, slice_done_q;
+  logic [5:0]   both_rest_q, slice_rest_q;  // bytes in the last of them, less one
+  logic         fits_q;                 // the last aligned beat needs only one beat of the frame
   logic [4:0]   tail_bytes_q;
   logic         hold_valid_q, ended_q;  // ended: the frame's last beat is in hold
   logic [6:0]   hold_bytes_q;
   logic [511:0] hold_q;
 
-  // One aligned beat on its way to out, to the tail record, or both.
-  logic         aligned_valid_q, has_out_q, out_last_q, final_q, short_q;
-  logic [6:0]   out_bytes_q;
-  logic [4:0]   aligned_tail_bytes_q;
-  logic [511:0] aligned_q;
-  logic         advance;
-
-  logic        load, take, pass, flush, emit, final_beat, frame_done, fits;
-  logic [7:0]  room, have, given;  // bytes at hand for the aligned beat, and given to it
-  logic [6:0]  rest;               // bytes of a whole beat from shift on
-  logic        discard;
-
+  logic advance, take, pass, flush, emit, final_beat, frame_done, short_beat;
   always_comb begin
-    rest    = 7'd64 - {1'b0, shift_q};
-    discard = drop_q || want_q == 17'd0;
-    // Nothing more is needed than what hold has.
-    flush = hold_valid_q && (ended_q || want_q <= {10'd0, rest});
-    fits  = want_q <= {10'd0, rest};
-
-    if (flush) have = ended_q ? {1'b0, hold_bytes_q} - {2'b00, shift_q} : {1'b0, rest};
-    else if (hold_valid_q) have = {1'b0, rest} + {1'b0, in_beat_i.bytes};
-    else if (skip_q != 10'd0 || in_beat_i.bytes <= {1'b0, shift_q}) have = 8'd0;
-    else have = {1'b0, in_beat_i.bytes} - {2'b00, shift_q};
-    room  = have > 8'd64 ? 8'd64 : have;
-    given = want_q < {9'd0, room} ? want_q[7:0] : room;
-
+    // Hold has all that is needed, or all there is.
+    flush = hold_valid_q && (ended_q || (both_last_q && fits_q));
     // An aligned beat is due; without one the input beat is skipped, held or thrown away.
-    pass = !discard && (flush || hold_valid_q || in_beat_i.last
-                        || (skip_q == 10'd0 && (fits || shift_q == 6'd0)));
+    pass = !discard_q && (flush || hold_valid_q || in_beat_i.last
+                          || (!skipping_q && (!shifted_q || (both_last_q && fits_q))));
     // It is the packet's last one: all is there, or the frame has no more.
-    final_beat = want_q == {9'd0, given}
-                 || (flush ? ended_q : in_beat_i.last && have <= 8'd64);
-    emit = active_q && advance && pass && (flush || in_valid_i);
-    take = active_q && in_valid_i && !flush && (advance || !pass);
-    frame_done = (take && in_beat_i.last && (discard || final_beat)) || (emit && flush && ended_q);
-    load = command_valid_i && command_ready_o;
+    short_beat = in_beat_i.bytes <= {1'b0, shift_q};
+    final_beat = both_last_q
+                 || (flush ? ended_q : in_beat_i.last && (!hold_valid_q || short_beat));
+    emit       = active_q && advance && pass && (flush || in_valid_i);
+    take       = active_q && in_valid_i && !flush && (advance || !pass);
+    frame_done = (take && in_beat_i.last && (discard_q || final_beat))
+                 || (emit && flush && ended_q);
+    load       = plan_q && (!active_q || frame_done);
   end
-
-  assign in_ready_o      = active_q && !flush && (advance || !pass);
-  assign command_ready_o = !active_q || frame_done;
-
-  logic [511:0] low, window;
-  always_comb begin
-    low = in_beat_i.data;
-    if (hold_valid_q) low = hold_q;
-    else if (skip_q != 10'd0) low = 512'd0;
-    window = 512'({hold_valid_q && !flush ? in_beat_i.data : 512'd0, low} >> {shift_q, 3'b000});
-  end
+  assign in_ready_o = active_q && !flush && (advance || !pass);
 
   always_ff @(posedge clk_i) begin
     if (load) begin
-      drop_q       <= command_drop_i;
-      skip_q       <= command_offset_i[15:6];
-      shift_q      <= command_offset_i[5:0];
-      want_q       <= {1'b0, command_bytes_i} + {12'd0, command_tail_bytes_i};
-      left_q       <= command_bytes_i;
-      tail_bytes_q <= command_tail_bytes_i;
+      skip_q       <= plan_offset_q[15:6];
+      shift_q      <= plan_offset_q[5:0];
+      shifted_q    <= plan_offset_q[5:0] != 6'd0;
+      both_left_q  <= plan_both_q[16:6];
+      both_rest_q  <= plan_both_q[5:0];
+      both_last_q  <= plan_both_q[16:6] == 11'd0;
+      slice_left_q <= plan_slice_q[15:6];
+      slice_rest_q <= plan_slice_q[5:0];
+      slice_last_q <= plan_slice_q[15:6] == 10'd0;
+      slice_done_q <= 1'b0;
+      fits_q       <= {1'b0, plan_both_q[5:0]} + {1'b0, plan_offset_q[5:0]} < 7'd64;
+      tail_bytes_q <= plan_tail_bytes_q;
     end else begin
-      if (take && skip_q != 10'd0) skip_q <= skip_q - 10'd1;
+      if (take && skipping_q) skip_q <= skip_q - 10'd1;
       if (emit) begin
-        want_q <= final_beat ? 17'd0 : want_q - {9'd0, given};
-        left_q <= left_q <= {8'd0, given} ? 16'd0 : left_q - {8'd0, given};
+        both_left_q  <= both_left_q - 11'd1;
+        both_last_q  <= both_left_q == 11'd1;
+        slice_left_q <= slice_left_q - 10'd1;
+        slice_last_q <= slice_left_q == 10'd1;
+        if (slice_last_q) slice_done_q <= 1'b1;
       end
     end
     if (take) begin
@@ -118,59 +120,98 @@ module stream_slice (
     end
     if (!rst_ni) begin
       active_q     <= 1'b0;
+      discard_q    <= 1'b0;
+      skipping_q   <= 1'b0;
       hold_valid_q <= 1'b0;
       ended_q      <= 1'b0;
     end else begin
-      if (load) active_q <= 1'b1;
-      else if (frame_done) active_q <= 1'b0;
+      if (load) begin
+        active_q   <= 1'b1;
+        discard_q  <= plan_drop_q;
+        skipping_q <= plan_offset_q[15:6] != 10'd0;
+      end else begin
+        if (frame_done) active_q <= 1'b0;
+        if (emit && final_beat) discard_q <= 1'b1;
+        if (take && skip_q == 10'd1) skipping_q <= 1'b0;
+      end
       if (frame_done || (emit && final_beat)) begin
         hold_valid_q <= 1'b0;
         ended_q      <= 1'b0;
-      end else if (take && !discard && skip_q == 10'd0 && shift_q != 6'd0) begin
+      end else if (take && !discard_q && !skipping_q && shifted_q) begin
         hold_valid_q <= 1'b1;
         ended_q      <= in_beat_i.last;
       end
     end
   end
 
+  // The aligned beat, and the bytes there are for it (up to 127, or 0 and below).
+  logic [511:0] low, window;
+  logic [7:0]   source_bytes;
+  always_comb begin
+    low          = in_beat_i.data;
+    source_bytes = {1'b0, in_beat_i.bytes};
+    if (hold_valid_q) begin
+      low          = hold_q;
+      source_bytes = 8'd64 + {1'b0, in_beat_i.bytes};
+      if (flush) source_bytes = ended_q ? {1'b0, hold_bytes_q} : 8'd64;
+    end else if (skipping_q) begin
+      low          = 512'd0;
+      source_bytes = 8'd0;
+    end
+    window = 512'({hold_valid_q && !flush ? in_beat_i.data : 512'd0, low} >> {shift_q, 3'b000});
+  end
+
+  // On its way to out, to the tail record, or both.
+  logic         aligned_q, has_out_q, out_last_q, final_q;
+  logic [511:0] aligned_data_q;
+  logic [8:0]   have_q;               // signed
+  logic [6:0]   out_limit_q, need_q;  // bytes wanted of the slice, and of slice and tail
+  logic [4:0]   aligned_tail_bytes_q;
   always_ff @(posedge clk_i) begin
     if (emit) begin
-      aligned_q            <= window;
-      has_out_q            <= left_q != 16'd0;
-      out_last_q           <= left_q <= {8'd0, given} || final_beat;
-      out_bytes_q          <= left_q < {8'd0, given} ? left_q[6:0]
-                              : given == 8'd0 ? 7'd1 : given[6:0];
+      aligned_data_q       <= window;
+      have_q               <= {1'b0, source_bytes} - {3'b000, shift_q};
+      has_out_q            <= !slice_done_q;
+      out_last_q           <= slice_last_q || final_beat;
+      out_limit_q          <= slice_last_q ? {1'b0, slice_rest_q} + 7'd1 : 7'd64;
+      need_q               <= both_last_q ? {1'b0, both_rest_q} + 7'd1 : 7'd64;
       final_q              <= final_beat;
-      short_q              <= want_q != {9'd0, given};
       aligned_tail_bytes_q <= tail_bytes_q;
     end
-    if (!rst_ni) aligned_valid_q <= 1'b0;
-    else if (advance) aligned_valid_q <= emit;
+    if (!rst_ni) aligned_q <= 1'b0;
+    else if (advance) aligned_q <= emit;
   end
 
-  // The tail begins after the slice's last byte and may end in a beat of its own.
+  // The tail begins after the slice's last byte and may end in a beat of its own. A frame's bytes
+  // past its end are zero, so a short frame needs no other mask.
   logic [127:0] tail_start, tail_part_q, tail;
   logic [6:0]   tail_have_q;
-  logic         tail_ready, fire;
+  logic         tail_ready, fire, is_short, ended_early;
+  logic         both_complete_q;  // the beat is the last that was wanted
   always_comb begin
-    tail_start = has_out_q ? 128'(aligned_q >> {out_bytes_q, 3'b000})
-                           : tail_part_q | (aligned_q[127:0] << {tail_have_q, 3'b000});
-    tail       = tail_start & ~({128{1'b1}} << {aligned_tail_bytes_q, 3'b000});
+    is_short    = have_q[8] || have_q[7:0] < {1'b0, need_q};
+    ended_early = is_short || !both_complete_q;
+    tail_start  = has_out_q ? 128'(aligned_data_q >> {out_limit_q, 3'b000})
+                            : tail_part_q | (aligned_data_q[127:0] << {tail_have_q, 3'b000});
+    tail        = tail_start & ~({128{1'b1}} << {aligned_tail_bytes_q, 3'b000});
   end
   always_ff @(posedge clk_i) begin
+    if (emit) both_complete_q <= both_last_q;
     if (fire && has_out_q) begin
       tail_part_q <= tail_start;
-      tail_have_q <= 7'd64 - out_bytes_q;
+      tail_have_q <= 7'd64 - out_limit_q;
     end
   end
 
-  assign fire        = aligned_valid_q && (!has_out_q || out_ready_i) && (!final_q || tail_ready);
-  assign advance     = !aligned_valid_q || fire;
-  assign out_valid_o = aligned_valid_q && has_out_q && (!final_q || tail_ready);
+  assign fire        = aligned_q && (!has_out_q || out_ready_i) && (!final_q || tail_ready);
+  assign advance     = !aligned_q || fire;
+  assign out_valid_o = aligned_q && has_out_q && (!final_q || tail_ready);
   always_comb begin
     out_beat_o.last  = out_last_q;
-    out_beat_o.bytes = out_bytes_q;
-    out_beat_o.data  = aligned_q & ~({512{1'b1}} << {out_bytes_q, 3'b000});
+    out_beat_o.bytes = out_limit_q;
+    if (have_q[8] || have_q[7:0] == 8'd0) out_beat_o.bytes = 7'd1;
+    else if (have_q[7:0] < {1'b0, out_limit_q}) out_beat_o.bytes = have_q[6:0];
+    out_beat_o.data = aligned_data_q & ~({512{1'b1}} << {out_limit_q, 3'b000});
   end
 
   logic [2:0] unused_level;
@@ -182,7 +223,7 @@ module stream_slice (
       .rst_ni,
       .valid_i(fire && final_q),
       .ready_o(tail_ready),
-      .data_i ({short_q, tail}),
+      .data_i ({ended_early, tail}),
       .valid_o(tail_valid_o),
       .ready_i(tail_ready_i),
       .data_o ({tail_short_o, tail_o}),
