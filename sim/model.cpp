@@ -115,7 +115,7 @@ class ModelTransport final : public driver::Transport {
 
 extern "C" saline::driver::Transport* saline_open_transport(
     const saline::driver::Options& options) {
-  std::string link = "none";
+  std::string link = "loopback";
   for (const auto& [key, value] : options) {
     if (key != "mac") {
       throw saline::base::Error(EINVAL, "the model does not know \"" + key +
