@@ -29,7 +29,8 @@ foreach interface {s_axi_control m_axi_host s_axis_rx m_axis_tx} {
 }
 # Registers whose value is an address: v++ has to know which master follows it.
 set map [ipx::add_memory_map s_axi_control $core]
-set_property slave_memory_map_ref s_axi_control [ipx::get_bus_interfaces s_axi_control -of_objects $core]
+set_property slave_memory_map_ref s_axi_control \
+  [ipx::get_bus_interfaces s_axi_control -of_objects $core]
 set block [ipx::add_address_block reg0 $map]
 set_property range 4096 $block
 foreach {name offset} {tx_base 0x080 tx_head 0x090 rx_base 0x0a0 rx_done 0x0b0 event_base 0x0c0} {

@@ -3,8 +3,8 @@
 // start or done bit. Not yet run on a card; `make -C hw/kernel` needs Vivado and Vitis.
 //
 // s_axis_rx and m_axis_tx are meant for a CMAC kernel on the same clock. A MAC that cannot wait
-// needs a frame buffer on its side: this kernel may hold s_axis_rx_tready down, and may pause within
-// a frame on m_axis_tx.
+// needs a frame buffer on its side: this kernel may hold s_axis_rx_tready down, and may pause
+// within a frame on m_axis_tx.
 `default_nettype none
 
 module saline_kernel #(
