@@ -46,8 +46,11 @@ class SliceBench {
     expected_tails.push_back(tail);
   }
 
-  void stall(unsigned percent) {
-    in.stall_percent = commands.stall_percent = beats.stall_percent = tails.stall_percent = percent;
+  void stall_at_random() {
+    for (unsigned* percent :
+         {&in.stall_percent, &commands.stall_percent, &beats.stall_percent, &tails.stall_percent}) {
+      *percent = static_cast<unsigned>(random.between(0, 95));
+    }
   }
 
   size_t run() {
@@ -105,10 +108,10 @@ TEST(StreamSlice, CutsEveryOffsetAndLengthOfShortFrames) {
 TEST(StreamSlice, HoldsUnderRandomStallsShortFramesAndDrops) {
   const uint64_t value = seed();
   SCOPED_TRACE(testing::Message() << "SALINE_SEED=" << value);
-  for (unsigned round = 0; round < 4; round++) {
+  for (unsigned round = 0; round < 8; round++) {
     SliceBench bench(value + round);
-    bench.stall(round * 25);
-    for (int i = 0; i < 3000; i++) {
+    if (round > 0) bench.stall_at_random();
+    for (int i = 0; i < 1500; i++) {
       Command command;
       command.offset = bench.random.between(0, bench.random.percent(20) ? 400 : 70);
       command.bytes = bench.random.between(1, bench.random.percent(20) ? 1600 : 140);
@@ -124,6 +127,16 @@ TEST(StreamSlice, HoldsUnderRandomStallsShortFramesAndDrops) {
     }
     bench.check();
   }
+}
+
+TEST(StreamSlice, WaitsWithoutLossWhenNobodyTakesTheTails) {
+  SliceBench bench(1);
+  bench.tails.stall_percent = 100;
+  for (size_t i = 0; i < 30; i++) bench.send(bench.random.bytes(100), {10, 70 + i % 5, 16});
+  bench.run();
+  EXPECT_EQ(bench.packets.done.size(), 4U);
+  bench.tails.stall_percent = 0;
+  bench.check();
 }
 
 TEST(StreamSlice, LosesAtMostOneClockPerPacket) {

@@ -99,7 +99,7 @@ TEST(SuiteGcm, TransformsEveryLengthInBothDirectionsWithBothKeySizes) {
 TEST(SuiteGcm, HoldsUnderRandomStalls) {
   const uint64_t value = seed();
   SCOPED_TRACE(testing::Message() << "SALINE_SEED=" << value);
-  for (unsigned round = 0; round < 4; round++) {
+  for (unsigned round = 0; round < 16; round++) {
     GcmBench bench(value + round);
     bench.in.stall_percent = static_cast<unsigned>(bench.random.between(0, 90));
     bench.jobs.stall_percent = static_cast<unsigned>(bench.random.between(0, 90));
