@@ -36,6 +36,7 @@ module dma_read #(
     output logic [7:0]                 drop_reason_o
 );
   localparam int unsigned LevelBits  = $clog2(DEPTH) + 1;
+  localparam int unsigned Frames     = 64;  // and bursts under way
   localparam int unsigned MetaBits   = saline_pkg::TxDescriptorBits;
   localparam logic [15:0] BytesMin   = 16'd14;
   localparam logic [15:0] BytesMax   = 16'(saline_pkg::FrameBytesMax);
@@ -98,10 +99,10 @@ module dma_read #(
 
   // ---- Answers: `ends` says of each burst under way whether it is its frame's last
   logic       unused_ends_valid, ends, frame_end, bad_q;
-  logic [4:0] unused_ends_level;
+  logic [$clog2(Frames):0] unused_ends_level;
   stream_fifo #(
       .W    (1),
-      .DEPTH(16)
+      .DEPTH(Frames)
   ) u_bursts (
       .clk_i,
       .rst_ni,
@@ -142,11 +143,11 @@ module dma_read #(
   logic [7:0] head_reason;
   logic       head_valid, head_take;
   logic       here, here_bad, here_take, unused_here_ready;
-  logic [4:0] unused_frames_level;
-  logic [4:0] unused_here_level;
+  logic [$clog2(Frames):0] unused_frames_level;
+  logic [$clog2(Frames):0] unused_here_level;
   stream_fifo #(
       .W    (MetaBits + 8),
-      .DEPTH(16)
+      .DEPTH(Frames)
   ) u_frames (
       .clk_i,
       .rst_ni,
@@ -160,7 +161,7 @@ module dma_read #(
   );
   stream_fifo #(
       .W    (1),
-      .DEPTH(16)
+      .DEPTH(Frames)
   ) u_here (
       .clk_i,
       .rst_ni,

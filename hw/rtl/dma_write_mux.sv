@@ -60,9 +60,9 @@ module dma_write_mux #(
     end
   end
 
-  // The next burst may begin in the clock after the last beat, once its address is gone too.
-  assign free = !data_q && (!address_q || m_axi_awready_i);
+  // The next burst may begin with the last beat of the one before, once that one's address is gone.
   assign give = data_q && w_valid_i[id_q] && skid_ready;
+  assign free = (!data_q || (give && left_q == 8'd0)) && (!address_q || m_axi_awready_i);
   always_comb begin
     aw_ready_o = '0;
     w_ready_o  = '0;

@@ -430,6 +430,39 @@ TEST(DmaControl, AnIdleCardTakesNoClocks) {
   EXPECT_EQ(rig.card.cycles(), cycles);
 }
 
+// ---- Rate, in clocks of the card: no time of day is involved
+
+// Bytes per clock of many frames of one size, there and back at once.
+double bytes_per_clock(std::size_t bytes, unsigned read_latency) {
+  constexpr std::uint32_t kFrames = 256;
+  Rig rig({.read_latency = read_latency});
+  RigLayout layout;
+  layout.tx_log2 = layout.rx_log2 = 8;
+  rig.start(layout);
+  for (std::uint32_t i = 0; i < kFrames; ++i) {
+    rig.post_tx(
+        {.address = layout.buffers + 0x2000 * i, .bytes = static_cast<std::uint16_t>(bytes)});
+    rig.post_rx(layout.buffers + 0x0080'0000 + 0x2000 * i, kRoom);
+    rig.mac.to_receive.push_back({std::vector<std::uint8_t>(bytes, 1)});
+  }
+  rig.ring_rx();
+  const std::uint64_t before = rig.card.cycles();
+  rig.ring_tx();
+  rig.settle();
+  EXPECT_EQ(rig.mac.sent.size(), kFrames);
+  EXPECT_EQ(rig.count(hw::CountBank::port, 2), kFrames);
+  return static_cast<double>(kFrames * bytes) / static_cast<double>(rig.card.cycles() - before);
+}
+
+TEST(DmaRate, CarriesLongFramesAtNearlyABeatPerClockEachWay) {
+  for (const unsigned latency : {2u, 60u}) {
+    EXPECT_GT(bytes_per_clock(1472, latency), 45) << latency;
+    EXPECT_GT(bytes_per_clock(9000, latency), 50) << latency;
+  }
+}
+
+TEST(DmaRate, CarriesTheShortestFramesInFewClocksEach) { EXPECT_GT(bytes_per_clock(64, 2), 16); }
+
 TEST(MacInput, MarksRuntsLongAndDamagedFrames) {
   Rig rig;
   rig.start();
