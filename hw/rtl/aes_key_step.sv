@@ -26,14 +26,14 @@ module aes_key_step #(
   end
 
   // RotWord and Rcon in every step of a short key, in every other one of a long key.
-  function automatic logic [127:0] expand(input logic [127:0] base, input logic [31:0] word,
-                                          input logic long_key);
+  function automatic logic [127:0] expand(input logic [127:0] base, input logic [31:0] turned,
+                                          input logic wide_key);
     logic [31:0] s, t;
     logic [31:0] k0, k1, k2;
-    s = {sbox[word[31:24]], sbox[word[23:16]], sbox[word[15:8]], sbox[word[7:0]]};
+    s = {sbox[turned[31:24]], sbox[turned[23:16]], sbox[turned[15:8]], sbox[turned[7:0]]};
     t = s;
-    if (!long_key || ROUND % 2 == 0) begin
-      t = {s[23:0], s[31:24]} ^ {long_key ? RconLong : RconShort, 24'd0};
+    if (!wide_key || ROUND % 2 == 0) begin
+      t = {s[23:0], s[31:24]} ^ {wide_key ? RconLong : RconShort, 24'd0};
     end
     k0 = base[127:96] ^ t;
     k1 = base[95:64] ^ k0;

@@ -21,21 +21,21 @@ module aes_round #(
 
   function automatic logic [31:0] column(input logic [7:0] a, input logic [7:0] b,
                                          input logic [7:0] c, input logic [7:0] d,
-                                         input logic long_key);
+                                         input logic wide_key);
     logic [31:0] s;
     s = {sbox[a], sbox[b], sbox[c], sbox[d]};
-    if (ROUND == 14 || (ROUND == 10 && !long_key)) column = s;
+    if (ROUND == 14 || (ROUND == 10 && !wide_key)) column = s;
     else column = aes_pkg::mix_column(s);
   endfunction
 
   // ShiftRows: column j takes row r from column j + r.
-  function automatic logic [127:0] round(input logic [127:0] x, input logic [127:0] key,
-                                         input logic long_key);
-    round = key ^ {
-      column(x[127:120], x[87:80], x[47:40], x[7:0], long_key),
-      column(x[95:88], x[55:48], x[15:8], x[103:96], long_key),
-      column(x[63:56], x[23:16], x[111:104], x[71:64], long_key),
-      column(x[31:24], x[119:112], x[79:72], x[39:32], long_key)
+  function automatic logic [127:0] round(input logic [127:0] x, input logic [127:0] round_key,
+                                         input logic wide_key);
+    round = round_key ^ {
+      column(x[127:120], x[87:80], x[47:40], x[7:0], wide_key),
+      column(x[95:88], x[55:48], x[15:8], x[103:96], wide_key),
+      column(x[63:56], x[23:16], x[111:104], x[71:64], wide_key),
+      column(x[31:24], x[119:112], x[79:72], x[39:32], wide_key)
     };
   endfunction
 
