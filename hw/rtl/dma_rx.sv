@@ -70,6 +70,22 @@ module dma_rx (
       .error_o     (descriptor_error)
   );
 
+  // dma_write looks at a record before it takes it; the engine must not feel that in its ready.
+  saline_pkg::rx_completion_t meta;
+  logic                       meta_valid, meta_ready;
+  stream_skid #(
+      .W(saline_pkg::RxCompletionBits)
+  ) u_meta (
+      .clk_i,
+      .rst_ni,
+      .valid_i(meta_valid_i),
+      .ready_o(meta_ready_o),
+      .data_i (meta_i),
+      .valid_o(meta_valid),
+      .ready_i(meta_ready),
+      .data_o (meta)
+  );
+
   logic         record_valid, record_ready;
   logic [247:0] record;
   dma_write u_write (
@@ -81,9 +97,9 @@ module dma_rx (
       .descriptor_ready_o(descriptor_ready),
       .descriptor_i      (descriptor),
       .descriptor_error_i(descriptor_error),
-      .meta_valid_i,
-      .meta_ready_o,
-      .meta_i,
+      .meta_valid_i      (meta_valid),
+      .meta_ready_o      (meta_ready),
+      .meta_i            (meta),
       .in_valid_i,
       .in_ready_o,
       .in_beat_i,
