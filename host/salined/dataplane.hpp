@@ -1,0 +1,107 @@
+// The data thread: bursts of frames between the host port and the wire port, every IP packet
+// through the policy (RFC 4301 §5), run to completion. Nothing here allocates, locks or logs per
+// packet; the only system calls are the TAP's.
+//
+// Passes without policy: what is not IP (ARP and the like), neighbour and router discovery (RFC
+// 4861) and multicast listener reports (RFC 2710, RFC 3810) of the link itself; a policy 0/0 must
+// not lock out the link. Refused: IP in a wrapping that hides it from policy (VLAN, MPLS, PPPoE).
+// Not here: reassembly, fragmentation, ICMP errors to the sender.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "host/base/snapshot.hpp"
+#include "host/ipsec/process.hpp"
+#include "host/salined/card.hpp"
+#include "host/salined/engine.hpp"
+#include "host/salined/next_hops.hpp"
+#include "host/salined/port.hpp"
+#include "host/salined/queue.hpp"
+
+namespace saline::daemon {
+
+struct DataplaneParts {
+  Port& host;
+  Port& wire;
+  ipsec::Sad& sad;
+  ipsec::Spd& spd;
+  crypto::Provider& provider;
+  Card* card = nullptr;  // nullptr: everything in software
+  base::Snapshot<NextHopView>& next_hops;
+  base::Snapshot<ipsec::LocalAddresses>& local_addresses;
+  ipsec::Settings settings;
+  std::function<std::uint64_t()> clock;
+  std::optional<unsigned> cpu;
+};
+
+// Per direction; drops include those the Processor counts.
+struct FlowCounters {
+  ipsec::Counter received;
+  ipsec::Counter sent;
+  ipsec::Counter not_ip;          // passed without policy
+  ipsec::Counter discovery;       // the same: neighbour discovery and the like
+  ipsec::Counter port_full;       // the other port did not take it
+  ipsec::Counter other_host;      // from the wire, for another station
+  ipsec::Counter by_card;         // protected or decrypted by the card
+  ipsec::ReasonCounters refused;  // by this layer
+};
+
+class Dataplane {
+ public:
+  static constexpr std::size_t kBurst = 32;
+
+  explicit Dataplane(DataplaneParts parts);
+  ~Dataplane();
+  Dataplane(const Dataplane&) = delete;
+  Dataplane& operator=(const Dataplane&) = delete;
+
+  // One round; true when there was something to do. For run() and tests.
+  bool turn() noexcept;
+  // Until stop is set. Sleeps when there is nothing to do.
+  void run(const std::atomic<bool>& stop) noexcept;
+
+  // Control thread.
+  std::optional<AcquireNeed> next_acquire() noexcept { return acquires_.pop(); }
+  std::optional<base::Address> next_wanted_hop() noexcept { return wanted_hops_.pop(); }
+  const FlowCounters& outbound() const noexcept { return outbound_; }
+  const FlowCounters& inbound() const noexcept { return inbound_; }
+  const ipsec::Counters& processor_counters() const noexcept { return processor_.counters(); }
+
+ private:
+  struct Slot;  // one packet of a burst
+  struct Burst;
+  struct Views;
+
+  void host_to_wire(const Views& views, std::size_t count) noexcept;
+  void wire_to_host(const Views& views, std::size_t count) noexcept;
+  bool open_frame(Slot& slot, FlowCounters& counters) noexcept;
+  bool take_from_card(Slot& slot) noexcept;
+  void finish_outbound(const Views& views, Slot& slot, ipsec::OutboundItem& item) noexcept;
+  void finish_inbound(const Views& views, Slot& slot, ipsec::InboundItem& item) noexcept;
+  bool address_frame(const Views& views, Slot& slot, const base::Address& destination) noexcept;
+  bool give_to_card(const Views& views, Slot& slot, ipsec::SecurityAssociation& sa) noexcept;
+  void close_frame(Slot& slot) noexcept;
+  void drop(Slot& slot, FlowCounters& counters, hw::DropReason reason) noexcept;
+  void send(Port& port, FlowCounters& counters) noexcept;
+
+  DataplaneParts parts_;
+  MacAddress own_mac_;
+  std::uint32_t wire_mtu_;
+  int reason_offset_ = -1;
+  ipsec::Processor processor_;
+  std::uint64_t now_s_ = 0;
+  FlowCounters outbound_;
+  FlowCounters inbound_;
+  Queue<AcquireNeed, 256> acquires_;
+  Queue<base::Address, 256> wanted_hops_;
+  const SessionView no_sessions_;
+  std::unique_ptr<Burst> burst_;
+};
+
+}  // namespace saline::daemon

@@ -1,0 +1,45 @@
+#include "host/salined/next_hops.hpp"
+
+#include <string_view>
+
+namespace saline::daemon {
+
+std::size_t AddressHash::operator()(const base::Address& address) const noexcept {
+  return std::hash<std::string_view>{}(
+      {reinterpret_cast<const char*>(address.bytes.data()), address.bytes.size()});
+}
+
+NextHops::NextHops(Netlink& netlink, unsigned device)
+    : netlink_(netlink), device_(device), view_(std::make_unique<NextHopView>()) {}
+
+bool NextHops::look_up(const base::Address& destination, NextHopView& into, bool resolve) {
+  const auto route = netlink_.route(destination);
+  if (!route || route->device != device_) return false;
+  if (const auto mac = netlink_.neighbour(device_, route->next_hop)) {
+    into[destination] = *mac;
+    return true;
+  }
+  if (resolve) netlink_.resolve(device_, route->next_hop);
+  return false;
+}
+
+void NextHops::wanted(const base::Address& destination) {
+  if (device_ == 0) return;
+  if (destinations_.size() >= kDestinationsMax) {
+    destinations_.clear();
+    view_.publish(std::make_unique<NextHopView>());
+  }
+  destinations_.insert(destination);
+  if (view_.newest().contains(destination)) return;
+  auto next = std::make_unique<NextHopView>(view_.newest());
+  if (look_up(destination, *next, true)) view_.publish(std::move(next));
+}
+
+void NextHops::refresh() {
+  if (destinations_.empty()) return;
+  auto next = std::make_unique<NextHopView>();
+  for (const base::Address& destination : destinations_) look_up(destination, *next, false);
+  if (*next != view_.newest()) view_.publish(std::move(next));
+}
+
+}  // namespace saline::daemon

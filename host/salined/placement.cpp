@@ -1,0 +1,110 @@
+// Which way an SA points, whether another SA is applied outside it, and with that who carries it.
+#include <cerrno>
+
+#include "host/base/log.hpp"
+#include "host/salined/engine.hpp"
+
+namespace saline::daemon {
+namespace {
+
+using base::Address;
+
+bool absent(const Address& address) {
+  return address.family == base::Family::none || address.is_unspecified();
+}
+
+// Whether `request`, whose packets go from `source` to `destination` where these are known, may be
+// answered by an SA like this.
+bool answers(const ipsec::SaConfig& config, const ipsec::Request& request, const Address& source,
+             const Address& destination, const ipsec::Selector& selector) {
+  if (config.id.protocol != request.protocol) return false;
+  if (config.mode != ipsec::Mode::any && request.mode != ipsec::Mode::any &&
+      config.mode != request.mode) {
+    return false;
+  }
+  if (request.reqid != 0 && request.reqid != config.reqid) return false;
+  if (absent(destination)) {
+    return selector.destination.contains(config.id.destination) &&
+           (absent(config.source) || selector.source.contains(config.source));
+  }
+  return destination == config.id.destination && (absent(config.source) || source == config.source);
+}
+
+// Whether the policy would apply another AH or ESP SA outside one like this.
+bool wraps(const ipsec::Policy& policy, const ipsec::SaConfig& config) {
+  Address source, destination;  // of the innermost header a request sees; absent: the packet's own
+  for (std::size_t i = 0; i < policy.requests.size(); ++i) {
+    const ipsec::Request& request = policy.requests[i];
+    if (!absent(request.destination)) {
+      source = request.source;
+      destination = request.destination;
+    }
+    bool outside = false;
+    for (std::size_t k = i + 1; k < policy.requests.size(); ++k) {
+      outside |= policy.requests[k].protocol != ipsec::Protocol::ipcomp;
+    }
+    if (outside && answers(config, request, source, destination, policy.selector)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+SaRole Engine::role_of(const ipsec::SaConfig& config) const {
+  SaRole role;
+  if (local_.contains(config.id.destination)) role.direction = SaDirection::inbound;
+  for (const auto& policy : parts_.spd.all()) {
+    const bool outbound = policy->direction == ipsec::Direction::out;
+    if (outbound == (role.direction == SaDirection::outbound) && wraps(*policy, config)) {
+      role.inside_bundle = true;
+    }
+  }
+  return role;
+}
+
+void Engine::place(SaEntry& entry) {
+  entry.role = role_of(entry.association->config());
+  if (parts_.offload_mode == OffloadMode::never) {
+    entry.placement = {false, "offload=never"};
+  } else {
+    entry.placement = parts_.offload.place(*entry.association, entry.role);
+  }
+}
+
+// Policies or addresses changed, and perhaps the roles of SAs with them. An SA that has carried
+// packets stays where its sequence number or window is; where that is wrong now, its packets are
+// dropped as unsupported until it is replaced.
+void Engine::review_placements() {
+  for (auto& [id, entry] : entries_) {
+    if (!entry.association->usable()) continue;
+    const SaRole role = role_of(entry.association->config());
+    if (role == entry.role) continue;
+    refresh_counters(entry);
+    if (entry.association->counters().packets.get() != 0) {
+      if (entry.placement.card) {
+        base::log(base::Priority::warning, "offload", "stays in the card",
+                  {{"spi", std::to_string(id.spi)},
+                   {"destination", id.destination.to_string()},
+                   {"why", "it has carried packets; delete and add it to move it"}});
+      }
+      continue;
+    }
+    parts_.offload.remove(*entry.association);
+    place(entry);
+    if (parts_.offload_mode == OffloadMode::require && !entry.placement.card) {
+      base::log(base::Priority::warning, "offload", "left the card",
+                {{"spi", std::to_string(id.spi)},
+                 {"destination", id.destination.to_string()},
+                 {"why", entry.placement.reason}});
+    }
+  }
+}
+
+void Engine::set_local_addresses(std::vector<Address> addresses) {
+  std::set<Address> next(addresses.begin(), addresses.end());
+  if (next == local_) return;
+  local_ = std::move(next);
+  review_placements();
+}
+
+}  // namespace saline::daemon
