@@ -146,10 +146,9 @@ std::string upper_text(const Message& entry) {
   return known ? known->p_name : std::to_string(proto);
 }
 
-// Protocols that have something else in the ports show it with their name.
-void print_range(std::ostream& out, const AddressExtension& address) {
-  const bool has_ports = address.proto != IPPROTO_ICMPV6 && address.proto != IPPROTO_ICMP &&
-                         address.proto != IPPROTO_GRE;
+// Protocols that keep something else in the ports show it with their name.
+void print_range(std::ostream& out, const AddressExtension& address, std::uint8_t proto) {
+  const bool has_ports = proto != IPPROTO_ICMPV6 && proto != IPPROTO_ICMP && proto != IPPROTO_GRE;
   const base::Prefix prefix{address.endpoint.address, address.prefixlen};
   out << prefix.to_string() << (has_ports ? port_text(address.endpoint.port) : "") << " ";
 }
@@ -186,8 +185,8 @@ void print_policy(std::ostream& out, const Message& entry, const DumpStyle& styl
     out << "incomplete entry from the daemon\n";
     return;
   }
-  print_range(out, *entry.source);
-  print_range(out, *entry.destination);
+  print_range(out, *entry.source, entry.source->proto);
+  print_range(out, *entry.destination, entry.source->proto);
   out << upper_text(entry) << "\n\t" << libipsec::print_policy(*entry.policy, {"\n\t", style.ports})
       << "\n";
   if (entry.current)

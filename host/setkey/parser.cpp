@@ -136,8 +136,6 @@ void Parser::addresses(pfkey::Message& message, Form form) {
   const base::Family family = message.source->endpoint.address.family;
   if (family_ == base::Family::none) family_ = family;
   message.destination = address("destination address", form);
-  if (message.destination->endpoint.address.family != family)
-    fail_before("source and destination are of different families");
 }
 
 // address[/prefix][port]; the parts may stand apart.
@@ -168,6 +166,13 @@ pfkey::AddressExtension Parser::address(const char* what, Form form) {
 }
 
 base::Address Parser::resolve(std::string_view text) const {
+  try {
+    const base::Address numeric = base::Address::parse(text);
+    if (family_ != base::Family::none && numeric.family != family_)
+      fail_before("address " + shown(text) + " is not of the family of this statement");
+    return numeric;
+  } catch (const base::Error&) {  // a name, then
+  }
   addrinfo hints{}, *list = nullptr;
   hints.ai_family = family_ == base::Family::ipv4   ? AF_INET
                     : family_ == base::Family::ipv6 ? AF_INET6
