@@ -1,3 +1,4 @@
+// The checks that request.hpp lists, one function per kind of message.
 #include "host/pfkey/request.hpp"
 
 #include <cerrno>

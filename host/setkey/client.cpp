@@ -1,3 +1,4 @@
+// One blocking socket with a patience of ten seconds.
 #include "host/setkey/client.hpp"
 
 #include <sys/socket.h>

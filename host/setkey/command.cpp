@@ -1,3 +1,4 @@
+// Options, reading of scripts, and what to say about each answer of the daemon.
 #include "host/setkey/command.hpp"
 
 #include <fcntl.h>

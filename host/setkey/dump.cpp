@@ -1,3 +1,4 @@
+// The two listings, in the order and the spacing of KAME's libipsec.
 #include "host/setkey/dump.hpp"
 
 #include <netdb.h>

@@ -1,3 +1,4 @@
+// The words of a script: one pass, no look-back.
 #include "host/setkey/lexer.hpp"
 
 namespace saline::setkey {

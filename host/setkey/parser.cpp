@@ -1,3 +1,4 @@
+// What all statements share: verbs, numbers, flags, addresses, protocols.
 #include "host/setkey/parser.hpp"
 
 #include <netdb.h>

@@ -210,7 +210,8 @@ TEST(PolicyText, WhatIsPrintedReadsBack) {
       request.proto = (const std::uint8_t[]){50, 51, 108}[random() % 3];
       request.mode = static_cast<Mode>(1 + random() % 2);
       request.level = static_cast<Level>(random() % 4);
-      if (request.level == Level::unique) request.reqid = static_cast<std::uint32_t>(random() % 0x4000);
+      if (request.level == Level::unique)
+        request.reqid = static_cast<std::uint32_t>(random() % 0x4000);
       if (request.mode == Mode::tunnel || random() % 2) {
         const bool v6 = random() % 2;
         request.source = at(v6 ? "2001:db8::1" : "192.0.2.1", static_cast<uint16_t>(random()));
