@@ -31,7 +31,7 @@ void check_key(const Algorithm& algorithm, const base::Secret& key) {
 }
 
 void check_identity(const SaConfig& config) {
-  if (config.id.spi < 256)
+  if (config.id.spi == 0 || (config.id.spi < 256 && !config.allow_reserved_spi))
     throw Error(EINVAL, "SPI " + std::to_string(config.id.spi) + " is reserved: use 256 or above");
   if (config.id.destination.family == base::Family::none || config.id.destination.is_unspecified())
     throw Error(EINVAL, "an SA needs a destination address");

@@ -57,6 +57,7 @@ struct SaConfig {
   // The IV of a counter mode is this XOR the sequence number; random unless a test or the successor
   // of a moved SA says otherwise.
   std::optional<std::uint64_t> iv_base;
+  bool allow_reserved_spi = false;     // SPI 1 to 255, which published packets use
   bool allow_unauthenticated = false;  // encryption without integrity; else refused
 };
 
@@ -100,7 +101,7 @@ inline constexpr std::uint32_t kEventFirstUse = 8;     // for lifetimes that cou
 class SecurityAssociation {
  public:
   // A mature SA. Throws Error(EINVAL) with what is wrong: key lengths, weak DES keys, no transform
-  // at all, encryption without integrity, window too large, addresses of two families, SPI 0.
+  // at all, encryption without integrity, window too large, addresses of two families, SPI < 256.
   static std::shared_ptr<SecurityAssociation> create(SaConfig config, crypto::Provider& provider);
   // What SADB_GETSPI leaves: an SPI and addresses, no keys; passes nothing.
   static std::shared_ptr<SecurityAssociation> create_larval(SaConfig config);

@@ -163,6 +163,41 @@ Bytes protect_with(const SaSpec& spec, const Bytes& packet) {
   return buffer.bytes();
 }
 
+Bytes craft_esp(const SaSpec& spec, std::uint32_t sequence, const Bytes& text) {
+  const SaConfig config = config_of(spec);
+  const auto provider = crypto::make_openssl_provider();
+  crypto::SessionKeys keys;
+  keys.encryption = config.encryption;
+  keys.encryption_key = config.encryption_key.bytes();
+  keys.integrity = config.integrity;
+  keys.integrity_key = config.integrity_key.bytes();
+  const auto session = provider->open(keys);
+  const std::size_t header = 8u + config.encryption->iv_bytes;
+  Bytes esp(header, 0);
+  base::store32(&esp[0], spec.spi);
+  base::store32(&esp[4], sequence);
+  esp.insert(esp.end(), text.begin(), text.end());
+  const bool aead = config.encryption->is_aead();
+  const std::size_t icv = aead ? config.encryption->icv_bytes : config.integrity->icv_bytes;
+  esp.resize(esp.size() + icv);
+  crypto::Job job;
+  job.session = session.get();
+  job.iv = &esp[8];
+  job.text = std::span(esp).subspan(header, text.size());
+  job.authenticated[0] = std::span(esp).first(aead ? 8 : header + text.size());
+  job.icv = &esp[header + text.size()];
+  provider->run({&job, 1});
+  if (job.result != crypto::Result::ok) throw std::logic_error("text of a wrong length");
+  return ip_packet(spec.source, spec.destination, kEsp, esp);
+}
+
+Bytes with_trailer(Bytes payload, std::uint8_t pad, std::uint8_t next_header) {
+  for (unsigned i = 1; i <= pad; ++i) payload.push_back(static_cast<std::uint8_t>(i));
+  payload.push_back(pad);
+  payload.push_back(next_header);
+  return payload;
+}
+
 std::uint64_t refused(const SecurityAssociation& sa, hw::DropReason reason) {
   return sa.counters().refused[static_cast<std::size_t>(reason)].get();
 }

@@ -82,6 +82,12 @@ class Host {
 // Protects `packet` on one fresh host with a fresh SA; throws when that does not pass.
 Bytes protect_with(const SaSpec& spec, const Bytes& packet);
 
+// An ESP packet made by hand: IP header, ESP header, IV of zeros, `text` (payload, padding, pad
+// length, next header) encrypted as it is, and a good ICV. ESN is not used.
+Bytes craft_esp(const SaSpec& spec, std::uint32_t sequence, const Bytes& text);
+// payload followed by 1, 2, 3, ..., the pad length and the next header.
+Bytes with_trailer(Bytes payload, std::uint8_t pad, std::uint8_t next_header);
+
 std::uint64_t refused(const ipsec::SecurityAssociation& sa, hw::DropReason reason);
 
 }  // namespace saline::test
