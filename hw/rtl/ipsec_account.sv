@@ -1,12 +1,12 @@
-// The books of the SAs of one direction: packets and octets against their lifetimes
-// (RFC 4301 §4.4.2.1), refused packets, events, and, through the number port, sequence numbers or
-// windows. The one place that writes any of them: one packet at a time, in order, so that two copies
-// of a packet cannot both pass. 3 clocks per entry, one more per event.
+// The books of the SAs of one direction: packets and octets against their lifetimes (RFC 4301
+// §4.4.2.1), refused packets, events, and, through the number port, sequence numbers or windows.
+// The one place that writes any of them: one packet at a time, in order, so that two copies of a
+// packet cannot both pass. 3 clocks per entry, one more per event.
 //
-// An entry whose epoch is not the slot's any more belongs to an SA that is gone: refused, nothing is
-// written. Otherwise: refused already (reason): counted. Number or lifetime refuse: counted. Else
-// its number is taken, and it is counted as passed, or as refused for `late`.
-// The packet that reaches a hard lifetime still passes, the next does not.
+// An entry whose epoch is not the slot's any more belongs to an SA that is gone: refused, nothing
+// is written. Otherwise: refused already (reason): counted. Number or lifetime refuse: counted.
+// Else its number is taken, and it is counted as passed, or as refused for `late`. The packet that
+// reaches a hard lifetime still passes, the next does not.
 //
 // The number port is that of ipsec_number (INBOUND 0) or ipsec_replay (INBOUND 1).
 `default_nettype none

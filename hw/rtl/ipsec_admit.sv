@@ -1,12 +1,12 @@
-// Looks at each inbound frame before the cipher does (RFC 4303 §3.4, RFC 4301 §5.2): is it ESP of an SA
-// the card holds, do its lengths agree, could its number be new. Frames of others go up as they came; a
-// frame that is refused here saves the cipher's work. Nothing here is final but a refusal: number and
-// lifetime are looked at again when the ICV is known.
+// Looks at each inbound frame before the cipher does (RFC 4303 §3.4, RFC 4301 §5.2): is it ESP of
+// an SA the card holds, do its lengths agree, could its number be new. Frames of others go up as
+// they came; a frame that is refused here saves the cipher's work. Nothing here is final but a
+// refusal: number and lifetime are looked at again when the ICV is known.
 //
 // Left alone, with esp set: fragments, packets on their way through a routing header, ESP headers
-// that are cut off or begin outside the head window, ESP without an SA here.
-// Length: the text is at least 4 bytes (pad length, next header, alignment) and a multiple of 4.
-// A frame takes 3 clocks as it is, 7 with ESP of an SA.
+// that are cut off or begin outside the head window, ESP without an SA here. Length: the text is at
+// least 4 bytes (pad length, next header, alignment) and a multiple of 4. A frame takes 3 clocks as
+// it is, 7 with ESP of an SA.
 `default_nettype none
 
 module ipsec_admit #(

@@ -1,6 +1,6 @@
-// What is under a verified ESP packet (RFC 4303 §3.4.4.1 step 3 on, RFC 4301 §5.2): padding and next header,
-// inner header, congestion marks (RFC 6040 §4.2), TFC padding; and the frame to deliver, as a head
-// and a slice of the text. Or why it is refused.
+// What is under a verified ESP packet (RFC 4303 §3.4.4.1 step 3 on, RFC 4301 §5.2): padding and
+// next header, inner header, congestion marks (RFC 6040 §4.2), TFC padding; and the frame to
+// deliver, as a head and a slice of the text. Or why it is refused.
 //
 // Tunnel mode: the received Ethernet header with the type of the inner packet, behind it the inner
 // packet, cut to its own length. Transport mode: the received headers without ESP. Padding bytes

@@ -1,6 +1,6 @@
-// Outbound pipeline: host to MAC. A frame's beats wait in u_head until ipsec_select has decided, then
-// run through cut, trailer, suite, ICV and headers without being stored again. Every stage works
-// on another packet at the same time.
+// Outbound pipeline: host to MAC. A frame's beats wait in u_head until ipsec_select has decided,
+// then run through cut, trailer, suite, ICV and headers without being stored again. Every stage
+// works on another packet at the same time.
 `default_nettype none
 
 module ipsec_egress #(

@@ -1,11 +1,11 @@
 // ESP around one packet (RFC 4303 §3.3): where its text lies in the frame, the trailer behind it,
 // the headers in front of it, the job of the suite; or why it cannot be.
 //
-// Tunnel mode: any IP packet, in an outer header as the SA says; the Ethernet header stays but for its
-// type. Transport mode: ESP goes behind hop-by-hop and routing headers and in front of destination
-// options for the end (RFC 4303 §3.1.1); a fragment is refused. Padding is 1, 2, 3, ... to a
-// multiple of 4. Ethernet padding behind the IP packet goes. Combinational; number_i is needed for
-// head_o and job_o alone. The IV is iv_base XOR the sequence number.
+// Tunnel mode: any IP packet, in an outer header as the SA says; the Ethernet header stays but for
+// its type. Transport mode: ESP goes behind hop-by-hop and routing headers and in front of
+// destination options for the end (RFC 4303 §3.1.1); a fragment is refused. Padding is 1, 2, 3, ...
+// to a multiple of 4. Ethernet padding behind the IP packet goes. Combinational; number_i is needed
+// for head_o and job_o alone. The IV is iv_base XOR the sequence number.
 `default_nettype none
 
 module ipsec_encapsulate (

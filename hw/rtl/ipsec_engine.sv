@@ -1,27 +1,26 @@
 // The IPsec engine: ESP with AES-GCM (RFC 4303, RFC 4106) between a host side that moves whole
-// frames and a MAC side. Two independent pipelines, egress and ingress, and what they share:
-// the table window, the counter window and the event channel.
+// frames and a MAC side. Two independent pipelines, egress and ingress, and what they share: the
+// table window, the counter window and the event channel.
 //
 // Streams are as in ipsec_pkg. A frame is 14 to 16384 bytes without FCS.
 //
-// Table port. One write per handshake; ready goes up when the write has taken effect in full. Records
-// have their first field most significant and are right aligned, as words shifted in leave them: a
-// policy entry is table_record_i[1023:0], a lookup entry table_record_i[511:0]. op is
-// saline_pkg::TableOp*; lookup and policy entries know install (update is the same) and remove. An unknown table or an
-// index outside the table is taken and has no effect. An SA install takes about 70 clocks, all
-// else a few.
+// Table port. One write per handshake; ready goes up when the write has taken effect in full.
+// Records have their first field most significant and are right aligned, as words shifted in leave
+// them: a policy entry is table_record_i[1023:0], a lookup entry table_record_i[511:0]. op is
+// saline_pkg::TableOp*; lookup and policy entries know install (update is the same) and remove. An
+// unknown table or an index outside the table is taken and has no effect. An SA install takes about
+// 70 clocks, all else a few.
 //
 // Counter port. A request is taken with count_ready_o and answered once, by one clock of
-// count_valid_o with the record, at most 200 clocks later. Banks of plain
-// counters give {value, 448'd0}. An unknown bank or index gives zero. All five counters of bank
-// port live here: the shell reports what it alone sees by one-clock pulses (tx_drop, rx_drop,
-// rx_delivered, event_lost).
+// count_valid_o with the record, at most 200 clocks later. Banks of plain counters give {value,
+// 448'd0}. An unknown bank or index gives zero. All five counters of bank port live here: the shell
+// reports what it alone sees by one-clock pulses (tx_drop, rx_drop, rx_delivered, event_lost).
 //
 // Events. phase is zero, the shell fills it in. The data path never waits for the event channel:
 // four of each direction are held, further ones are dropped and counted in event_lost.
 //
-// enable_i 0: no frame is taken from the host, frames from the MAC are taken and thrown away;
-// what is inside is finished. Table and counter ports work in any case.
+// enable_i 0: no frame is taken from the host, frames from the MAC are taken and thrown away; what
+// is inside is finished. Table and counter ports work in any case.
 //
 // Inbound lookup: bucket = (SPI XOR protocol) modulo LOOKUP_BUCKETS, entry index = bucket *
 // lookup_ways + way; an entry that compares the destination wins over one that does not.

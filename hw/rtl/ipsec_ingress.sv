@@ -1,6 +1,6 @@
 // Inbound pipeline: MAC to host. Frames come in whole, so that a damaged one is never looked at and
-// lengths are exact; ipsec_admit decides what the cipher gets; ipsec_gate stores its output until the
-// verdict. Frames that only pass take the same way through suite none, so that order is kept.
+// lengths are exact; ipsec_admit decides what the cipher gets; ipsec_gate stores its output until
+// the verdict. Frames that only pass take the same way through suite none, so that order is kept.
 `default_nettype none
 
 module ipsec_ingress #(

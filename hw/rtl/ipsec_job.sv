@@ -20,7 +20,8 @@ module ipsec_job (
     job_o.salt        = ipsec_pkg::flip32(context_i.salt);
     job_o.iv          = iv_i;
     job_o.aad_bytes   = context_i.esn ? 4'd12 : 4'd8;
-    job_o.aad         = {32'd0, ipsec_pkg::flip32(number_i[31:0]), ipsec_pkg::flip32(context_i.spi)};
+    job_o.aad         = {32'd0, ipsec_pkg::flip32(number_i[31:0]),
+                         ipsec_pkg::flip32(context_i.spi)};
     if (context_i.esn) begin
       job_o.aad = {ipsec_pkg::flip64(number_i), ipsec_pkg::flip32(context_i.spi)};
     end

@@ -2,8 +2,8 @@
 // is given out once; after 2^32 - 1, with ESN 2^64 - 1, there is none any more.
 //
 // read_i looks a slot up; next_o, ok_o, last_o and top_o answer one clock later and stay until the
-// next read. write_i makes next_o the last number sent. init_i sets the slot at index_i to number_i;
-// one clock.
+// next read. write_i makes next_o the last number sent. init_i sets the slot at index_i to
+// number_i; one clock.
 `default_nettype none
 
 module ipsec_number #(

@@ -1,5 +1,5 @@
-// The outer IP header of an ESP tunnel (RFC 4301 §5.1.2, RFC 6040 §4.1): IPv4 or IPv6 around IPv4 or
-// IPv6. Of the inner header the first 8 bytes are looked at. Combinational.
+// The outer IP header of an ESP tunnel (RFC 4301 §5.1.2, RFC 6040 §4.1): IPv4 or IPv6 around IPv4
+// or IPv6. Of the inner header the first 8 bytes are looked at. Combinational.
 `default_nettype none
 
 module ipsec_outer_header (

@@ -1,10 +1,10 @@
-// Finds the IP headers of a frame in its first 128 bytes: Ethernet with at most one 802.1Q tag, IPv4
-// with options (RFC 791 §3.1), IPv6 with hop-by-hop, routing, destination options and fragment
+// Finds the IP headers of a frame in its first 128 bytes: Ethernet with at most one 802.1Q tag,
+// IPv4 with options (RFC 791 §3.1), IPv6 with hop-by-hop, routing, destination options and fragment
 // headers (RFC 8200 §4), ports of TCP, UDP, UDP-Lite, SCTP and DCCP, type and code of ICMP.
 //
 // One header or option per clock: about 4 clocks for IPv4, 5 for IPv6, one more for each option or
-// extension header. A header chain whose upper header begins after byte 112 is `deep`, so that
-// ESP header and IV of any other lie in the window. Looks through neither AH nor ESP.
+// extension header. A header chain whose upper header begins after byte 112 is `deep`, so that ESP
+// header and IV of any other lie in the window. Looks through neither AH nor ESP.
 `default_nettype none
 
 module ipsec_parse (
@@ -142,7 +142,8 @@ module ipsec_parse (
           state_d = Upper;
         end else if ({8'd0, at_q} + 16'd8 > headers_q.ip_end || next_at > headers_q.ip_end
                      || (protocol == Routing && routing_bad)
-                     || (protocol == HopByHop && headers_q.field != (headers_q.vlan ? 8'd24 : 8'd20)))
+                     || (protocol == HopByHop
+                         && headers_q.field != (headers_q.vlan ? 8'd24 : 8'd20)))
         begin
           headers_d.broken = 1'b1;
           state_d          = Done;

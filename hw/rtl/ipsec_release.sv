@@ -1,5 +1,5 @@
-// Sends what the gate has released: headers in front of a slice of the stored text, or the head of a
-// frame alone. Text that is not sent is taken out of the store.
+// Sends what the gate has released: headers in front of a slice of the stored text, or the head of
+// a frame alone. Text that is not sent is taken out of the store.
 `default_nettype none
 
 module ipsec_release (

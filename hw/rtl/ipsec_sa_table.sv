@@ -2,8 +2,8 @@
 //
 // A read takes one clock: context and epoch are there one clock after read_i and stay until the
 // next read; context_o.valid is 0 for an empty slot or an index outside the table. A packet reads
-// its context once. The epoch of a slot changes whenever its SA is another one (install, remove): who
-// wants to write an SA's books compares the epoch it read with check_epoch_o.
+// its context once. The epoch of a slot changes whenever its SA is another one (install, remove):
+// who wants to write an SA's books compares the epoch it read with check_epoch_o.
 //
 // Writes: update replaces the record in one clock. install empties the slot, writes the record, has
 // the SA's books made anew (init) and then lets the slot be used. remove empties the slot and

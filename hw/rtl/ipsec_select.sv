@@ -1,12 +1,11 @@
-// Decides what happens to an outbound frame, one at a time: as the descriptor says it is protected by
-// an SA, given to the policy table, or sent as it is (RFC 4301 §5.1). A protected packet gets its
-// number here, after everything else that could refuse it, and is told to the four stages that
+// Decides what happens to an outbound frame, one at a time: as the descriptor says it is protected
+// by an SA, given to the policy table, or sent as it is (RFC 4301 §5.1). A protected packet gets
+// its number here, after everything else that could refuse it, and is told to the four stages that
 // make it: cut, trailer, job and finish, each through a command of its own.
 //
-// A frame takes 3 clocks as it is, 9 protected, plus the search of the policy table.
-// Frames that are no IP and those no policy speaks of: bypass, the latter only when
-// default_discard_i is 0. The table cannot judge a packet whose upper header or final destination
-// it does not see: unsupported.
+// A frame takes 3 clocks as it is, 9 protected, plus the search of the policy table. Frames that
+// are no IP and those no policy speaks of: bypass, the latter only when default_discard_i is 0. The
+// table cannot judge a packet whose upper header or final destination it does not see: unsupported.
 `default_nettype none
 
 module ipsec_select (
@@ -195,7 +194,8 @@ module ipsec_select (
         end
         Find: begin
           if (find_done_i) begin
-            state_q <= find_hit_i && find_action_i == saline_pkg::PolicyActionProtect ? Read : Build;
+            state_q <= Build;
+            if (find_hit_i && find_action_i == saline_pkg::PolicyActionProtect) state_q <= Read;
           end
         end
         Read: state_q <= Judge;
