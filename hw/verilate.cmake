@@ -45,8 +45,8 @@ function(saline_verilate name)
   endif()
   add_custom_command(
     OUTPUT ${archive}
-    COMMAND ${launcher} ${VERILATOR} --cc --build -Wall -Wno-UNUSEDPARAM -O3 --x-assign fast --x-initial fast
-            --assert -Mdir ${dir} --top-module ${ARG_TOP} --prefix V${ARG_TOP} -y ${rtl}
+    COMMAND ${launcher} ${VERILATOR} --cc --build -Wall -Wno-UNUSEDPARAM -O3
+            --x-assign fast --x-initial fast --assert -Mdir ${dir} --top-module ${ARG_TOP} --prefix V${ARG_TOP} -y ${rtl}
             ${ARG_PARAMETERS} ${ARG_FLAGS} -CFLAGS -fPIC -MAKEFLAGS OPT_FAST=-O2
             -MAKEFLAGS --silent -MAKEFLAGS --no-print-directory ${packages} ${ARG_TOP}
     # Verilator names its C++ files as targets; ninja wants the archive.

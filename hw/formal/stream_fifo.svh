@@ -1,5 +1,5 @@
-// Properties of stream_fifo, read inside the module by hw/formal/run: offers are held, the level
-// is right, and an arbitrary word (f_index, chosen by the solver) leaves as it came, once, in order.
+// Properties of stream_fifo, read inside the module by hw/formal/run: offers are held, the level is
+// right, and an arbitrary word (f_index, chosen by the solver) leaves as it came, once, in order.
   logic f_past;
   initial f_past = 1'b0;
   always_ff @(posedge clk_i) f_past <= 1'b1;

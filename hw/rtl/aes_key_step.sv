@@ -1,7 +1,7 @@
-// One registered step of the AES key expansion (FIPS 197 §5.2) in lock step with aes_round: from the
-// keys of rounds ROUND-2 and ROUND-1 to those of ROUND-1 and ROUND. Keys of 128 and 256 bits may
-// alternate from clock to clock. The second round key of a 256-bit key is its second half, which
-// only step 1 looks at. Latency one clock; valid_i as in aes_round.
+// One registered step of the AES key expansion (FIPS 197 §5.2) in lock step with aes_round: from
+// the keys of rounds ROUND-2 and ROUND-1 to those of ROUND-1 and ROUND. Keys of 128 and 256 bits
+// may alternate from clock to clock. The second round key of a 256-bit key is its second half,
+// which only step 1 looks at. Latency one clock; valid_i as in aes_round.
 `default_nettype none
 
 module aes_key_step #(

@@ -1,7 +1,7 @@
-// AES encryption (FIPS 197) of LANES blocks per clock under one key, a new key of 128 or 256 bits in
-// every clock. The round keys are expanded on the fly in one pipeline beside the lanes. Latency 15
-// clocks for either key size; no stall, valid travels along. Block s is at [128*s +: 128]; blocks
-// and key are written as in the standard, a 128-bit key in the upper half of key_i.
+// AES encryption (FIPS 197) of LANES blocks per clock under one key, a new key of 128 or 256 bits
+// in every clock. The round keys are expanded on the fly in one pipeline beside the lanes. Latency
+// 15 clocks for either key size; no stall, valid travels along. Block s is at [128*s +: 128];
+// blocks and key are written as in the standard, a 128-bit key in the upper half of key_i.
 `default_nettype none
 
 module aes_lanes #(

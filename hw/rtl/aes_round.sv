@@ -1,6 +1,6 @@
 // One registered round of the AES cipher (FIPS 197 §5.1) in a pipeline that carries keys of 128 and
-// 256 bits side by side: round 10 is the last of a 128-bit key, whose block then passes rounds 11 to
-// 14 unchanged. Latency one clock. Blocks and keys are written as in the standard. The register
+// 256 bits side by side: round 10 is the last of a 128-bit key, whose block then passes rounds 11
+// to 14 unchanged. Latency one clock. Blocks and keys are written as in the standard. The register
 // keeps its value when valid_i is 0, which saves power and simulation time.
 `default_nettype none
 

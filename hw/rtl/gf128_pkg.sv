@@ -1,6 +1,6 @@
-// GF(2^128) of GHASH (NIST SP 800-38D §6.3). Elements are written as in the standard: bit 127 is the
-// coefficient of x^0. A carry-less product of two such words is the product of the polynomials in
-// the same mirrored order, bit 254 for x^0, so nothing is ever reversed.
+// GF(2^128) of GHASH (NIST SP 800-38D §6.3). Elements are written as in the standard: bit 127 is
+// the coefficient of x^0. A carry-less product of two such words is the product of the polynomials
+// in the same mirrored order, bit 254 for x^0, so nothing is ever reversed.
 //
 // The functions work on whole words: they map to the same LUTs as bit-level trees and simulate an
 // order of magnitude faster.

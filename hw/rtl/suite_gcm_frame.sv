@@ -103,7 +103,7 @@ module suite_gcm_frame #(
     end
   end
 
-  // The beat: text of this word behind that of the word before, AAD and length block in their slots.
+  // The beat: text of this word behind that of the word before; AAD, length block in their slots.
   logic [W-1:0]     word, moved;
   logic [LANES-1:0] is_text, is_end;
   logic [127:0]     aad, lengths, end_mask;
