@@ -1,3 +1,4 @@
+// Multiplication in GF(2^128), one bit at a time and in constant time: four products per SA.
 #include "driver/gcm_powers.hpp"
 
 #include <algorithm>

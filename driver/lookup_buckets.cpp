@@ -1,3 +1,4 @@
+// Placement in the inbound lookup table: the first free way of the one bucket a key has.
 #include "driver/lookup_buckets.hpp"
 
 #include <cerrno>

@@ -1,3 +1,4 @@
+// Lays the rings out in shared memory and programs their registers.
 #include "driver/ring_set.hpp"
 
 #include <bit>

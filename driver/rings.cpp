@@ -1,3 +1,4 @@
+// Descriptors out, completions in: the driver's half of the ring protocol of docs/registers.md.
 #include "driver/rings.hpp"
 
 #include <algorithm>

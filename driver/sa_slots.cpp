@@ -1,3 +1,4 @@
+// Slots by age of release, tags by use.
 #include "driver/sa_slots.hpp"
 
 #include <cerrno>

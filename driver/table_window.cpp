@@ -1,3 +1,4 @@
+// Records through the 32-bit table and counter windows, first field first.
 #include "driver/table_window.hpp"
 
 #include <array>

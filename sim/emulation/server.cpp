@@ -1,3 +1,4 @@
+// Both sockets of the simulator protocol, with libxrt's message numbers.
 #include "sim/emulation/server.hpp"
 
 #include <poll.h>

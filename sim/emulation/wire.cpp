@@ -1,3 +1,4 @@
+// Proto2 encoding by hand: libprotobuf would be a dependency for five field types.
 #include "sim/emulation/wire.hpp"
 
 namespace saline::sim {
