@@ -1,7 +1,8 @@
 #!/bin/sh
 # libxrt forks, changes into this file's directory and starts it with one string of arguments for a
 # simulator of Vivado (ignored). The model is not exec'ed: when it dies in the middle of a call,
-# stock libxrt reads the closed socket for ever, so its process is ended here, with a word about why.
+# stock libxrt reads the closed socket for ever, so its process is ended here, with a word about
+# why.
 "${SALINE_EMULATION_MODEL:?}" 2>"model.$PPID.log" && exit 0
 status=$?
 echo "emulation: the card model ended with status $status; ending its host, process $PPID" >&2
