@@ -15,6 +15,7 @@
 namespace saline::daemon {
 
 using base::Address;
+using Clock = std::chrono::steady_clock;
 using hw::DropReason;
 using ipsec::Outcome;
 using ipsec::SecurityAssociation;
@@ -48,8 +49,8 @@ struct Dataplane::Views {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
+// How long a frame waits for its next hop.
+constexpr std::chrono::seconds kHoldTime{1};
 // When there is nothing to do: poll on for a while, then sleep, longer and longer.
 constexpr unsigned kIdleTurns = 64;
 constexpr std::chrono::microseconds kFirstSleep{20};
@@ -82,7 +83,9 @@ Dataplane::Dataplane(DataplaneParts parts)
   processor_.set_settings(parts_.settings);
 }
 
-Dataplane::~Dataplane() = default;
+Dataplane::~Dataplane() {
+  for (std::size_t i = 0; i < held_count_; ++i) rte_pktmbuf_free(held_[i].frame);
+}
 
 void Dataplane::drop(Slot& slot, FlowCounters& counters, DropReason reason) noexcept {
   if (reason != DropReason::none) counters.refused[static_cast<std::size_t>(reason)].add(1);
@@ -123,7 +126,7 @@ bool Dataplane::open_frame(Slot& slot, FlowCounters& counters) noexcept {
   return true;
 }
 
-// Puts the Ethernet header in front of what the packet has become.
+// Makes a frame again of what the packet has become.
 void Dataplane::close_frame(Slot& slot) noexcept {
   rte_mbuf* mbuf = slot.mbuf;
   const ipsec::Packet& packet = slot.packet;
@@ -133,7 +136,6 @@ void Dataplane::close_frame(Slot& slot) noexcept {
   mbuf->data_off = static_cast<std::uint16_t>(frame - static_cast<std::uint8_t*>(mbuf->buf_addr));
   mbuf->data_len = static_cast<std::uint16_t>(packet.length + kEthernetBytes);
   mbuf->pkt_len = mbuf->data_len;
-  burst_->ready[burst_->ready_count++] = mbuf;
 }
 
 void Dataplane::send(Port& port, FlowCounters& counters) noexcept {
@@ -147,18 +149,43 @@ void Dataplane::send(Port& port, FlowCounters& counters) noexcept {
 
 // ---- host to wire
 
-// A frame whose packet got another destination goes to that one's next hop; else the host has
-// addressed it already.
-bool Dataplane::address_frame(const Views& views, Slot& slot, const Address& destination) noexcept {
-  if (destination == slot.destination) return true;
+bool Dataplane::address_frame(const Views& views, rte_mbuf* frame,
+                              const Address& destination) noexcept {
   const auto hop = views.next_hops->find(destination);
-  if (hop == views.next_hops->end()) {
-    wanted_hops_.push(destination);
-    return false;
-  }
-  std::copy(hop->second.begin(), hop->second.end(), slot.ethernet.begin());
-  std::copy(own_mac_.begin(), own_mac_.end(), slot.ethernet.begin() + 6);
+  if (hop == views.next_hops->end()) return false;
+  auto* header = rte_pktmbuf_mtod(frame, std::uint8_t*);
+  std::copy(hop->second.begin(), hop->second.end(), header);
+  std::copy(own_mac_.begin(), own_mac_.end(), header + 6);
   return true;
+}
+
+// A frame that waits for its next hop; the kernel holds a few back in the same way.
+void Dataplane::hold(rte_mbuf* frame, const Address& destination) noexcept {
+  wanted_hops_.push(destination);
+  if (held_count_ == held_.size()) {
+    outbound_.refused[static_cast<std::size_t>(DropReason::no_neighbour)].add(1);
+    rte_pktmbuf_free(frame);
+    return;
+  }
+  held_[held_count_++] = {frame, destination, Clock::now() + kHoldTime};
+}
+
+void Dataplane::release_held(const Views& views) noexcept {
+  std::size_t kept = 0;
+  const auto now = Clock::now();
+  for (std::size_t i = 0; i < held_count_; ++i) {
+    const Held held = held_[i];
+    if (burst_->ready_count < kBurst && address_frame(views, held.frame, held.destination)) {
+      burst_->ready[burst_->ready_count++] = held.frame;
+    } else if (now >= held.until) {
+      outbound_.refused[static_cast<std::size_t>(DropReason::no_neighbour)].add(1);
+      rte_pktmbuf_free(held.frame);
+    } else {
+      held_[kept++] = held;
+    }
+  }
+  held_count_ = kept;
+  send(parts_.wire, outbound_);
 }
 
 bool Dataplane::give_to_card(const Views& views, Slot& slot, SecurityAssociation& sa) noexcept {
@@ -190,10 +217,14 @@ void Dataplane::finish_outbound(const Views& views, Slot& slot,
     if (!give_to_card(views, slot, *item.card)) return drop(slot, outbound_, DropReason::stale_sa);
     outbound_.by_card.add(1);
   }
-  if (!address_frame(views, slot, destination)) {
-    return drop(slot, outbound_, DropReason::no_neighbour);
-  }
   close_frame(slot);
+  // A packet that got another destination goes to that one's next hop; else the host has addressed
+  // the frame already.
+  if (destination == slot.destination || address_frame(views, slot.mbuf, destination)) {
+    burst_->ready[burst_->ready_count++] = slot.mbuf;
+  } else {
+    hold(slot.mbuf, destination);
+  }
 }
 
 void Dataplane::host_to_wire(const Views& views, std::size_t count) noexcept {
@@ -270,6 +301,7 @@ void Dataplane::finish_inbound(const Views& views, Slot& slot, ipsec::InboundIte
     std::copy(own_mac_.begin(), own_mac_.end(), slot.ethernet.begin());
   }
   close_frame(slot);
+  burst_->ready[burst_->ready_count++] = slot.mbuf;
 }
 
 void Dataplane::wire_to_host(const Views& views, std::size_t count) noexcept {
@@ -306,6 +338,7 @@ bool Dataplane::turn() noexcept {
                     parts_.next_hops.acquire(), parts_.local_addresses.acquire(),
                     parts_.card != nullptr ? parts_.card->sessions().acquire() : &no_sessions_};
   processor_.set_local_addresses(views.local);
+  if (held_count_ != 0) release_held(views);
   const std::size_t from_host = parts_.host.receive(burst_->received);
   if (from_host != 0) host_to_wire(views, from_host);
   const std::size_t from_wire = parts_.wire.receive(burst_->received);

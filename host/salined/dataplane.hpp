@@ -75,6 +75,11 @@ class Dataplane {
 
  private:
   struct Slot;  // one packet of a burst
+  struct Held {
+    rte_mbuf* frame = nullptr;
+    base::Address destination;
+    std::chrono::steady_clock::time_point until;
+  };
   struct Burst;
   struct Views;
 
@@ -84,7 +89,10 @@ class Dataplane {
   bool take_from_card(Slot& slot) noexcept;
   void finish_outbound(const Views& views, Slot& slot, ipsec::OutboundItem& item) noexcept;
   void finish_inbound(const Views& views, Slot& slot, ipsec::InboundItem& item) noexcept;
-  bool address_frame(const Views& views, Slot& slot, const base::Address& destination) noexcept;
+  bool address_frame(const Views& views, rte_mbuf* frame,
+                     const base::Address& destination) noexcept;
+  void hold(rte_mbuf* frame, const base::Address& destination) noexcept;
+  void release_held(const Views& views) noexcept;
   bool give_to_card(const Views& views, Slot& slot, ipsec::SecurityAssociation& sa) noexcept;
   void close_frame(Slot& slot) noexcept;
   void drop(Slot& slot, FlowCounters& counters, hw::DropReason reason) noexcept;
@@ -100,6 +108,8 @@ class Dataplane {
   FlowCounters inbound_;
   Queue<AcquireNeed, 256> acquires_;
   Queue<base::Address, 256> wanted_hops_;
+  std::array<Held, 64> held_{};  // for their next hop
+  std::size_t held_count_ = 0;
   const SessionView no_sessions_;
   std::unique_ptr<Burst> burst_;
 };

@@ -83,24 +83,36 @@ void add_device(const std::string& port, std::vector<std::string>& arguments, bo
   }
 }
 
+std::string file_prefix() { return "salined-" + std::to_string(::getpid()); }
+
 std::vector<std::string> eal_arguments(const Options& options) {
   const unsigned cpus = std::max(1u, std::thread::hardware_concurrency());
   std::vector<std::string> arguments = {"salined",
-                                        "--in-memory",
                                         "--no-telemetry",
                                         "--log-level=*:warning",
                                         "--lcores=0@(0-" + std::to_string(cpus - 1) + ")",
                                         "-m",
                                         std::to_string(options.memory_mb)};
-  if (!options.huge_pages) {
-    arguments.push_back("--no-huge");
-    arguments.push_back("--iova-mode=va");
+  // Nothing of it in files, so that several daemons run side by side and leave nothing behind.
+  if (options.huge_pages) {
+    arguments.push_back("--in-memory");
+  } else {
+    arguments.insert(arguments.end(), {"--no-huge", "--no-shconf", "--iova-mode=va",
+                                       "--file-prefix=" + file_prefix()});
   }
   bool pci = false;
   add_device(options.wire_port, arguments, pci);
   add_device(options.host_port, arguments, pci);
   if (!pci) arguments.push_back("--no-pci");
   return arguments;
+}
+
+// EAL leaves its folder of run-time files behind; ours is named by this process.
+void end_eal() {
+  const std::string folder = rte_eal_get_runtime_dir();
+  rte_eal_cleanup();
+  std::error_code ignored;
+  if (folder.ends_with(file_prefix())) fs::remove_all(folder, ignored);
 }
 
 }  // namespace
@@ -122,11 +134,11 @@ Eal::Eal(const Options& options) {
                                     RTE_MBUF_DEFAULT_BUF_SIZE + kFrameSlack, SOCKET_ID_ANY);
   if (frames_ == nullptr) {
     const int failure = rte_errno;
-    rte_eal_cleanup();
+    end_eal();
     throw Error(failure, "no memory for packets: give more with --memory");
   }
 }
 
-Eal::~Eal() { rte_eal_cleanup(); }
+Eal::~Eal() { end_eal(); }
 
 }  // namespace saline::daemon

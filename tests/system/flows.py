@@ -1,0 +1,330 @@
+"""Whole-system tests: packets between two daemons.
+
+usage: flows.py BUILD WIRE FLOW      WIRE: plain (a veth, no card) or card (a simulated card)
+Exit status: 0 held, 1 not, 77 skipped with a reason.
+"""
+
+import os
+import sys
+import time
+
+import pfkey
+from bed import bed, eventually, expect, protocol_of, skip
+from pfkey import (AH, AES_CBC, DES3_CBC, ESP, GCM_128, GCM_256, HMAC_SHA1, HMAC_SHA256, IN, IPSEC,
+                   OUT, PROTO_AH, PROTO_ESP, REQUIRE, TRANSPORT, TUNNEL, USE, request)
+
+WIRES = {"plain": "net_af_packet0,iface=cable",
+         "card": "net_saline0,transport=model,mac=iface:cable"}
+
+
+def key_both(hosts, satype, left, right, spis, **options):
+    """The same two SAs on both hosts: spis[0] from left to right, spis[1] back."""
+    for host in (hosts.left, hosts.right):
+        client = host.client()
+        client.add(satype, left, right, spis[0], **options)
+        client.add(satype, right, left, spis[1], **options)
+        client.close()
+
+
+def police_both(hosts, left, right, outward, inward=None):
+    """outward, inward: requests of the left host's out and in policy; mirrored on the right."""
+    inward = inward or outward
+    for host, mine, others, out, back in ((hosts.left, left, right, outward, inward),
+                                          (hosts.right, right, left, inward, outward)):
+        client = host.client()
+        client.policy(OUT, mine, others, IPSEC, *out)
+        client.policy(IN, others, mine, IPSEC, *back)
+        client.close()
+
+
+def check_flow(hosts, source, destination, protocol, spis, path=None, count=4):
+    """Pings cross, and the cable shows nothing of them but `protocol`."""
+    cable = hosts.cable()
+    expect(hosts.left.ping(source, destination, count) == count,
+           f"{count} pings from {source} to {destination} answered")
+    kinds = [protocol_of(frame) for frame in cable.frames()]
+    expect(kinds.count(protocol) >= 2 * count, f"{kinds.count(protocol)} {protocol} frames")
+    expect("clear" not in kinds, "nothing in clear")
+    for host in (hosts.left, hosts.right):
+        for spi in spis:
+            sa = host.association(spi)
+            expect(sa["packets"] >= count, f"host {host.number}: {sa['packets']} packets of "
+                                           f"SPI {spi:#x} by {sa['path']} ({sa['reason']})")
+            expect(path is None or sa["path"] == path, f"carried by {path}")
+
+
+def esp_3des_transport(hosts, _):
+    key_both(hosts, ESP, "10.9.0.1", "10.9.0.2", (0x1001, 0x1002), encrypt=DES3_CBC,
+             auth=HMAC_SHA1)
+    police_both(hosts, "10.9.0.1", "10.9.0.2", [request(PROTO_ESP, TRANSPORT)])
+    check_flow(hosts, "10.9.0.1", "10.9.0.2", "esp", (0x1001, 0x1002), "software")
+    expect(hosts.left.ping("10.9.0.1", "10.9.0.2", 2, size=1300) == 2, "large packets too")
+
+
+def ah_transport(hosts, _):
+    key_both(hosts, AH, "10.9.0.1", "10.9.0.2", (0x2001, 0x2002), auth=HMAC_SHA256)
+    police_both(hosts, "10.9.0.1", "10.9.0.2", [request(PROTO_AH, TRANSPORT)])
+    check_flow(hosts, "10.9.0.1", "10.9.0.2", "ah", (0x2001, 0x2002), "software")
+
+
+def gcm_tunnel(hosts, path):
+    key_both(hosts, ESP, "10.9.0.1", "10.9.0.2", (0x3001, 0x3002), encrypt=GCM_128, mode=TUNNEL)
+    police_both(hosts, "192.168.1.0/24", "192.168.2.0/24",
+                [request(PROTO_ESP, TUNNEL, ends=("10.9.0.1", "10.9.0.2"))],
+                [request(PROTO_ESP, TUNNEL, ends=("10.9.0.2", "10.9.0.1"))])
+    check_flow(hosts, "192.168.1.1", "192.168.2.1", "esp", (0x3001, 0x3002), path)
+    expect(hosts.left.ping("192.168.1.1", "192.168.2.1", 2, size=1300) == 2, "large packets too")
+
+
+def gcm_transport_ipv6(hosts, path):
+    key_both(hosts, ESP, "fd09::1", "fd09::2", (0x4001, 0x4002), encrypt=GCM_256)
+    police_both(hosts, "fd09::1", "fd09::2", [request(PROTO_ESP, TRANSPORT)])
+    check_flow(hosts, "fd09::1", "fd09::2", "esp", (0x4001, 0x4002), path)
+
+
+def tunnel_over_ipv6(hosts, path):
+    """The outer destination is nobody's next hop yet: the daemon has the kernel find it."""
+    key_both(hosts, ESP, "fd09::1", "fd09::2", (0x5001, 0x5002), encrypt=GCM_128, mode=TUNNEL)
+    police_both(hosts, "192.168.1.0/24", "192.168.2.0/24",
+                [request(PROTO_ESP, TUNNEL, ends=("fd09::1", "fd09::2"))],
+                [request(PROTO_ESP, TUNNEL, ends=("fd09::2", "fd09::1"))])
+    eventually(lambda: hosts.left.ping("192.168.1.1", "192.168.2.1", 1, 1) == 1,
+               "the next hops are found", 15)
+    check_flow(hosts, "192.168.1.1", "192.168.2.1", "esp", (0x5001, 0x5002), path)
+
+
+def bundle(hosts, _):
+    """ESP inside, AH outside: RFC order. An inner SA never goes to the card."""
+    key_both(hosts, ESP, "10.9.0.1", "10.9.0.2", (0x6001, 0x6002), encrypt=GCM_128)
+    key_both(hosts, AH, "10.9.0.1", "10.9.0.2", (0x6003, 0x6004), auth=HMAC_SHA1)
+    police_both(hosts, "10.9.0.1", "10.9.0.2",
+                [request(PROTO_ESP, TRANSPORT), request(PROTO_AH, TRANSPORT)])
+    check_flow(hosts, "10.9.0.1", "10.9.0.2", "ah", (0x6001, 0x6002, 0x6003, 0x6004), "software")
+
+
+def ah_tunnel(hosts, _):
+    """The policy that KAME's flags could never satisfy."""
+    key_both(hosts, AH, "10.9.0.1", "10.9.0.2", (0x7001, 0x7002), auth=HMAC_SHA256, mode=TUNNEL)
+    police_both(hosts, "192.168.1.0/24", "192.168.2.0/24",
+                [request(PROTO_AH, TUNNEL, ends=("10.9.0.1", "10.9.0.2"))],
+                [request(PROTO_AH, TUNNEL, ends=("10.9.0.2", "10.9.0.1"))])
+    check_flow(hosts, "192.168.1.1", "192.168.2.1", "ah", (0x7001, 0x7002), "software")
+
+
+def discard(hosts, _):
+    client = hosts.left.client()
+    client.policy(OUT, "10.9.0.1", "10.9.0.2", pfkey.DISCARD, proto=1)
+    cable = hosts.cable()
+    expect(hosts.left.ping("10.9.0.1", "10.9.0.2", 3, 1) == 0, "no ping answered")
+    expect("clear" not in [protocol_of(frame) for frame in cable.frames()], "nothing was sent")
+    expect(hosts.left.drops("policy") >= 3, "counted as policy")
+    expect(hosts.left.status()["policies"][0]["refused"] >= 3, "and by the policy itself")
+    client.policy(OUT, "10.9.0.1", "10.9.0.2", pfkey.DISCARD, proto=1, kind=pfkey.SPDDELETE)
+    expect(hosts.left.ping("10.9.0.1", "10.9.0.2", 2) == 2, "without the policy they pass")
+
+
+def acquire(hosts, path):
+    """No SA: nothing leaves, the registered are asked once, and the SAs they add are used."""
+    daemon = hosts.left.client()
+    daemon.register(ESP)
+    bystander = hosts.left.client()
+    police_both(hosts, "10.9.0.1", "10.9.0.2", [request(PROTO_ESP, TRANSPORT, reqid=7)])
+    cable = hosts.cable()
+    expect(hosts.left.ping("10.9.0.1", "10.9.0.2", 3, 1) == 0, "no ping answered")
+    expect("clear" not in [protocol_of(frame) for frame in cable.frames()], "nothing in clear")
+    messages = []
+    try:
+        while True:
+            messages.append(daemon.receive(1))
+    except TimeoutError:
+        pass
+    wanted = [message for message in messages if message.type == pfkey.ACQUIRE]
+    expect(len(wanted) == 1, f"{len(wanted)} ACQUIRE for 3 packets")
+    ask = wanted[0]
+    expect((ask.source, ask.destination, ask.satype) == ("10.9.0.1", "10.9.0.2", ESP), "for whom")
+    expect(ask.pid == 0 and ask.seq != 0 and ask.policy_id & 7 == 1 and ask.reqid == 7,
+           "pid, seq, policy id and reqid")
+    try:
+        while True:
+            expect(bystander.receive(0.5).type != pfkey.ACQUIRE, "others do not hear it")
+    except TimeoutError:
+        pass
+    key_both(hosts, ESP, "10.9.0.1", "10.9.0.2", (0x8001, 0x8002), encrypt=GCM_128, reqid=7)
+    check_flow(hosts, "10.9.0.1", "10.9.0.2", "esp", (0x8001, 0x8002), path)
+
+
+def expire(hosts, path):
+    """Soft by packets, then hard; EXPIRE for both; a dead SA carries nothing."""
+    listener = hosts.left.client()
+    listener.register(ESP)
+    key_both(hosts, ESP, "10.9.0.1", "10.9.0.2", (0x9001, 0x9002), encrypt=GCM_128,
+             soft={"packets": 4}, hard={"packets": 8})
+    police_both(hosts, "10.9.0.1", "10.9.0.2", [request(PROTO_ESP, TRANSPORT)])
+    expect(hosts.left.ping("10.9.0.1", "10.9.0.2", 5) == 5, "within the lifetime pings pass")
+
+    def expiries(seconds):
+        found, end = set(), time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                message = listener.receive(0.5)
+            except TimeoutError:
+                continue
+            if message.type == pfkey.EXPIRE:
+                found.add((message.spi, "hard" if message.is_hard else "soft"))
+        return found
+
+    expect(expiries(2) == {(0x9001, "soft"), (0x9002, "soft")}, "EXPIRE soft, both SAs")
+    sa = hosts.left.association(0x9001)
+    expect((sa["state"], sa["path"]) == ("dying", path), f"dying by now, in {path}")
+    hosts.left.ping("10.9.0.1", "10.9.0.2", 6, 1)
+    expect((0x9001, "hard") in expiries(3), "EXPIRE hard")
+    eventually(lambda: all(sa["spi"] != 0x9001 for sa in hosts.left.status()["associations"]),
+               "the SA is gone")
+    cable = hosts.cable()
+    expect(hosts.left.ping("10.9.0.1", "10.9.0.2", 2, 1) == 0, "nothing passes")
+    expect({"esp", "clear"}.isdisjoint(map(protocol_of, cable.frames())), "nothing is sent")
+
+
+def expire_by_time(hosts, _):
+    listener = hosts.left.client()
+    listener.register(AH)
+    listener.add(AH, "10.9.0.1", "10.9.0.2", 0x9101, auth=HMAC_SHA1, soft={"added": 1},
+                 hard={"added": 3})
+    kinds = []
+    end = time.monotonic() + 8
+    while time.monotonic() < end and len(kinds) < 2:
+        try:
+            message = listener.receive(1)
+        except TimeoutError:
+            continue
+        if message.type == pfkey.EXPIRE:
+            kinds.append("hard" if message.is_hard else "soft")
+    expect(kinds == ["soft", "hard"], "EXPIRE soft, then hard")
+
+
+def delete(hosts, path):
+    gcm_tunnel(hosts, path)
+    client = hosts.left.client()
+    expect(client.by_spi(pfkey.GET, ESP, "10.9.0.1", "10.9.0.2", 0x3001).current[0] >= 4,
+           "GET has the packets")
+    dump = client.dump()
+    expect({sa.spi for sa in dump} == {0x3001, 0x3002}, "DUMP has both")
+    client.by_spi(pfkey.DELETE, ESP, "10.9.0.1", "10.9.0.2", 0x3001)
+    try:
+        client.by_spi(pfkey.GET, ESP, "10.9.0.1", "10.9.0.2", 0x3001)
+        expect(False, "GET of a deleted SA is refused")
+    except pfkey.PfkeyError as error:
+        expect(error.errno == 3, "GET of a deleted SA is refused (ESRCH)")
+    cable = hosts.cable()
+    expect(hosts.left.ping("192.168.1.1", "192.168.2.1", 2, 1) == 0, "nothing passes")
+    expect({"esp", "clear"}.isdisjoint(map(protocol_of, cable.frames())), "nothing is sent")
+    expect(hosts.left.drops("no_sa") >= 2, "counted as no_sa")
+    # The same SPI anew: the peer's window refuses the old numbers, so both ends start anew.
+    hosts.right.client().by_spi(pfkey.DELETE, ESP, "10.9.0.1", "10.9.0.2", 0x3001)
+    for host in (hosts.left, hosts.right):
+        host.client().add(ESP, "10.9.0.1", "10.9.0.2", 0x3001, encrypt=GCM_128, mode=TUNNEL)
+    expect(hosts.left.ping("192.168.1.1", "192.168.2.1", 2) == 2, "a new SA carries on")
+
+
+def intruder(hosts, path):
+    """From the cable: replays, forgeries and clear packets, each refused and counted."""
+    gcm_transport_ipv6(hosts, path)
+    cable = hosts.cable()
+    expect(hosts.left.ping("fd09::1", "fd09::2", 2) == 2, "two more pings")
+    mac = hosts.left.run("cat", "/sys/class/net/saline0/address").stdout.strip()
+    mine = [frame for frame in cable.frames()
+            if protocol_of(frame) == "esp" and frame[6:12] == bytes.fromhex(mac.replace(":", ""))]
+    before = {reason: hosts.right.drops(reason) for reason in ("replay", "icv", "policy", "no_sa")}
+    for frame in mine:
+        cable.send_right(frame)
+    eventually(lambda: hosts.right.drops("replay") == before["replay"] + len(mine),
+               f"{len(mine)} replays refused")
+    window_ahead = bytearray(mine[-1])
+    window_ahead[58:62] = (int.from_bytes(window_ahead[58:62], "big") + 20).to_bytes(4, "big")
+    window_ahead[70] ^= 1
+    cable.send_right(bytes(window_ahead))
+    eventually(lambda: hosts.right.drops("icv") == before["icv"] + 1, "a forgery refused")
+    stranger = bytearray(mine[-1])
+    stranger[54:58] = b"\x00\x00\xbe\xef"
+    cable.send_right(bytes(stranger))
+    eventually(lambda: hosts.right.drops("no_sa") == before["no_sa"] + 1, "an unknown SPI refused")
+    clear = mine[-1][:18] + b"\x00\x08\x11\x40" + mine[-1][22:54] + b"\x00\x07\x00\x07\x00\x08\0\0"
+    cable.send_right(clear)
+    eventually(lambda: hosts.right.drops("policy") == before["policy"] + 1,
+               "clear UDP where ESP is demanded refused")
+    expect(hosts.left.ping("fd09::1", "fd09::2", 2) == 2, "and the SA still works")
+
+
+def default_discard(hosts, _):
+    cable = hosts.cable()
+    expect(hosts.left.ping("10.9.0.1", "10.9.0.2", 2, 1) == 0, "no ping answered")
+    kinds = [protocol_of(frame) for frame in cable.frames()]
+    expect("clear" not in kinds and "link" in kinds, "ARP alone passes")
+    expect(hosts.left.drops("policy") >= 2, "counted as policy")
+
+
+def use_level(hosts, path):
+    """Level use: clear and counted without an SA, protected with one."""
+    police_both(hosts, "10.9.0.1", "10.9.0.2", [request(PROTO_ESP, TRANSPORT, USE)])
+    expect(hosts.left.ping("10.9.0.1", "10.9.0.2", 2) == 2, "clear without an SA")
+    expect(hosts.left.status()["flows"]["outbound"]["clear_by_use"] >= 2, "counted")
+    key_both(hosts, ESP, "10.9.0.1", "10.9.0.2", (0xa001, 0xa002), encrypt=AES_CBC,
+             auth=HMAC_SHA256)
+    check_flow(hosts, "10.9.0.1", "10.9.0.2", "esp", (0xa001, 0xa002), "software")
+
+
+def shutdown(hosts, path):
+    """A daemon at rest costs next to nothing; its end leaves nothing."""
+    gcm_tunnel(hosts, path)
+    left = hosts.left
+    pid = left.daemon.pid
+
+    def ticks():
+        fields = open(f"/proc/{pid}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
+    before = ticks()
+    time.sleep(3)
+    share = (ticks() - before) / 3 / os.sysconf("SC_CLK_TCK")
+    expect(share < 0.25, f"idle: {share:.1%} of a CPU")
+    expect(os.stat(left.socket).st_mode & 0o777 == 0o600, "PF_KEY socket is 0600")
+    expect(os.stat(left.control).st_mode & 0o777 == 0o600, "control socket is 0600")
+    expect(left.stop() == 0, "SIGTERM ends it with status 0")
+    expect(left.run("ip", "link", "show", "saline0", check=False).returncode != 0, "TAP is gone")
+    expect(not os.path.exists(left.socket) and not os.path.exists(left.control),
+           "sockets are gone")
+    expect(not os.path.exists(f"/var/run/dpdk/salined-{pid}"), "no run-time files")
+
+
+# name: (function, daemon's options)
+FLOWS = {
+    "esp_3des_transport": (esp_3des_transport, ()),
+    "ah_transport": (ah_transport, ()),
+    "gcm_tunnel": (gcm_tunnel, ()),
+    "gcm_transport_ipv6": (gcm_transport_ipv6, ()),
+    "tunnel_over_ipv6": (tunnel_over_ipv6, ()),
+    "bundle": (bundle, ()),
+    "ah_tunnel": (ah_tunnel, ()),
+    "discard": (discard, ()),
+    "acquire": (acquire, ()),
+    "expire": (expire, ()),
+    "expire_by_time": (expire_by_time, ()),
+    "delete": (delete, ()),
+    "intruder": (intruder, ()),
+    "default_discard": (default_discard, ("--set", "net.inet.ipsec.def_policy=0")),
+    "use_level": (use_level, ()),
+    "shutdown": (shutdown, ()),
+}
+
+
+def main():
+    build, wire, name = sys.argv[1:]
+    if wire == "card" and not os.path.exists(f"{build}/lib/librte_net_saline.so"):
+        skip("librte_net_saline.so is not built")
+    flow, options = FLOWS[name]
+    with bed(build, WIRES[wire], *options) as hosts:
+        flow(hosts, "card" if wire == "card" else "software")
+
+
+if __name__ == "__main__":
+    main()
