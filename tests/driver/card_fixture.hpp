@@ -81,9 +81,15 @@ class CardTest : public testing::Test {
     return kind ? kind : "model";
   }
 
-  void SetUp() override {
+  void SetUp() override { open("loopback"); }
+
+  void open(const std::string& mac) {
     Options options;
-    if (transport() == "model") options["mac"] = "loopback";
+    if (transport() == "model") {
+      options["mac"] = mac;
+    } else {
+      setenv("SALINE_MAC", mac.c_str(), 1);  // for the process that libxrt starts
+    }
     device_ = std::make_unique<Device>(open_transport(transport(), options));
     start({.transmit = 16, .receive = 32, .events = 8});
   }
