@@ -1,3 +1,5 @@
+// The links: a loop and a void in memory, and a network device by a packet(7) socket. Offloads are
+// not undone: a kernel at the other end should have checksum and segmentation offload off.
 #include "sim/mac_link.hpp"
 
 #include <fcntl.h>

@@ -98,9 +98,28 @@ bool receive_ours(Mac& mac, Mac::Frame& frame) {
   return false;
 }
 
+// A link that has just come up may still lose frames: waits until one gets across, both ways.
+void wait_for_carrier(Mac& left, Mac& right) {
+  Mac::Frame frame;
+  for (Mac* from : {&left, &right}) {
+    Mac& to = from == &left ? right : left;
+    bool crossed = false;
+    for (int tries = 0; tries < 2000 && !crossed; ++tries) {
+      from->transmit(frame_of(99));
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      while (to.receive(frame)) crossed = crossed || frame.bytes == frame_of(99);
+    }
+    ASSERT_TRUE(crossed);
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  while (left.receive(frame) || right.receive(frame)) {
+  }
+}
+
 TEST(MacLink, CarriesFramesOfEverySizeBetweenTwoDevices) {
   in_namespace([] {
     const auto left = open_mac_link("iface:left"), right = open_mac_link("iface:right");
+    wait_for_carrier(*left, *right);
     for (const std::size_t bytes : {20, 59, 60, 61, 1514, 9014}) {
       SCOPED_TRACE(bytes);
       left->transmit(frame_of(bytes));
@@ -116,6 +135,7 @@ TEST(MacLink, CarriesFramesOfEverySizeBetweenTwoDevices) {
 TEST(MacLink, KeepsVlanTags) {
   in_namespace([] {
     const auto left = open_mac_link("iface:left"), right = open_mac_link("iface:right");
+    wait_for_carrier(*left, *right);
     left->transmit(frame_of(100, true));
     Mac::Frame frame;
     ASSERT_TRUE(receive_ours(*right, frame));
@@ -126,6 +146,7 @@ TEST(MacLink, KeepsVlanTags) {
 TEST(MacLink, DoesNotReceiveWhatItSends) {
   in_namespace([] {
     const auto left = open_mac_link("iface:left"), right = open_mac_link("iface:right");
+    wait_for_carrier(*left, *right);
     left->transmit(frame_of(100));
     Mac::Frame frame;
     ASSERT_TRUE(receive_ours(*right, frame));
