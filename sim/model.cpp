@@ -18,7 +18,9 @@ namespace saline::sim {
 
 namespace {
 
-constexpr unsigned kProgressCycles = 2000;  // one progress() gives at most so many clocks
+// One progress() gives at most so many clocks: about a dozen frames, so that the driver can post and
+// take while the card is busy.
+constexpr unsigned kProgressCycles = 500;
 constexpr std::size_t kPage = 4096;
 
 // Memory of this process, reached through the kernel so that a wrong address becomes a bus error
