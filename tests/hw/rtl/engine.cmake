@@ -1,6 +1,7 @@
 # The engine as a whole.
 saline_verilate(engine_model TOP ipsec_engine)
-add_executable(engine_test engine_test.cpp engine_bench.cpp esp_model.cpp gcm_reference.cpp)
+add_executable(engine_test engine_test.cpp engine_egress_test.cpp engine_refusal_test.cpp
+               engine_state_test.cpp engine_bench.cpp esp_model.cpp gcm_reference.cpp)
 target_link_libraries(engine_test PRIVATE saline_options saline_hw GTest::gtest_main GTest::gmock
                                           engine_model PkgConfig::REFERENCE_CRYPTO)
 gtest_discover_tests(engine_test TEST_PREFIX engine_test. WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}

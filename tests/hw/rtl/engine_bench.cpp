@@ -176,6 +176,12 @@ void EngineBench::hold(uint16_t index, const SaContext& sa, std::span<const uint
   write(entry, way);
 }
 
+Bytes carried_frame(Random& random, const SaContext& sa, size_t payload_max) {
+  FrameForm form = random_form(random, payload_max);
+  form.fragment = sa.tunnel && random.percent(10);
+  return make_frame(random, form);
+}
+
 SaCounters EngineBench::sa_counters(CountBank bank, uint16_t index) {
   return decode_sa_counters(snapshot(bank, index));
 }

@@ -47,6 +47,7 @@ class EngineBench {
   void run();
   void tick();
   void stall(unsigned percent);
+  void stall_events(unsigned percent) { event_channel_.stall_percent = percent; }
 
   std::vector<Bytes> sent() { return std::exchange(mac_packets_.done, {}); }
   std::vector<Received> delivered();
@@ -89,6 +90,19 @@ class EngineBench {
   Monitor<Beat> rx_;
   Monitor<Event> event_channel_;
   Packets mac_packets_, rx_packets_;
+};
+
+/// A frame as a peer's stack would give it to `sa`, of a form that SA can carry.
+Bytes carried_frame(Random& random, const SaContext& sa, size_t payload_max);
+
+class Engine : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::printf("SALINE_SEED=%llu\n", static_cast<unsigned long long>(seed_));
+  }
+  uint64_t seed_ = seed();
+  EngineBench engine{seed_};
+  Random& random = engine.random;
 };
 
 }  // namespace saline::hw::bench

@@ -7,21 +7,6 @@ namespace {
 using namespace saline::hw;
 using namespace saline::hw::bench;
 
-class Engine : public testing::Test {
- protected:
-  void SetUp() override { std::printf("SALINE_SEED=%llu\n", (unsigned long long)seed_); }
-  uint64_t seed_ = seed();
-  EngineBench engine{seed_};
-};
-
-// Frames as the peer's stack would give them to SA i; forms that the SA can carry.
-Bytes carried_frame(Random& random, const SaContext& sa, size_t payload_max) {
-  FrameForm form = random_form(random, payload_max);
-  form.fragment = sa.tunnel && random.percent(10);
-  if (!sa.tunnel && form.ipv6) form.destination_options = false;
-  return make_frame(random, form);
-}
-
 TEST_F(Engine, SendsAndReceivesOtherFramesUntouched) {
   engine.stall(20);
   std::vector<Bytes> frames;

@@ -21,7 +21,8 @@ struct FrameForm {
   uint8_t traffic_class = 0;
   bool df = false;
   size_t padding = 0;         // Ethernet bytes behind the IP packet
-  Bytes source, destination;  // 4 or 16 bytes; random when empty
+  Bytes source = {};         // 4 or 16 bytes; random when empty
+  Bytes destination = {};
 };
 
 /// A form drawn at random; payload of up to payload_max bytes.
