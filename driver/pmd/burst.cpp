@@ -83,6 +83,22 @@ rte_mbuf* to_mbuf(const ReceiveQueue& queue, const driver::RxFrame& frame) noexc
 
 // ---- transmit
 
+// DPDK leaves open whether the Ethernet type in front of a packet to be protected announces that
+// packet or the tunnel header to come (its own inline test suite does the latter); the card wants
+// the former and writes the type of what it sends itself.
+void announce_inner(rte_mbuf& mbuf) noexcept {
+  if (mbuf.data_len <= RTE_ETHER_HDR_LEN) return;
+  auto* ethernet = rte_pktmbuf_mtod(&mbuf, rte_ether_hdr*);
+  const rte_be16_t ipv4 = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+  const rte_be16_t ipv6 = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV6);
+  if (ethernet->ether_type != ipv4 && ethernet->ether_type != ipv6) return;
+  const int version = *reinterpret_cast<const std::uint8_t*>(ethernet + 1) >> 4;
+  const rte_be16_t type = version == 4 ? ipv4 : version == 6 ? ipv6 : ethernet->ether_type;
+  if (type == ethernet->ether_type) return;
+  // Shared data is not ours to write; the card refuses it as malformed.
+  if (rte_mbuf_refcnt_read(&mbuf) == 1 && RTE_MBUF_DIRECT(&mbuf)) ethernet->ether_type = type;
+}
+
 enum class Form { sendable, refused };
 
 Form to_frame(const Port& port, rte_mbuf& mbuf, driver::TxFrame& frame) noexcept {
@@ -95,6 +111,7 @@ Form to_frame(const Port& port, rte_mbuf& mbuf, driver::TxFrame& frame) noexcept
            .cookie = cookie_of(&mbuf)};
   if ((mbuf.ol_flags & RTE_MBUF_F_TX_SEC_OFFLOAD) != 0) {
     // A mark that names no SA of the card ends there as stale_sa: never in the clear.
+    announce_inner(mbuf);
     const driver::SaSlot slot = Metadata::decode(*rte_security_dynfield(&mbuf));
     frame.protect = true;
     frame.sa_index = slot.index;
