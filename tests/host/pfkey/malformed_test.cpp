@@ -179,6 +179,20 @@ TEST(PfkeyMalformed, Policies) {
   EXPECT_EQ(policy(kRequestAt + 32, 10), EINVAL);  // second address of another family
 }
 
+// The last request of the datagram claims to be shorter than it can be: what would follow it lies
+// outside the datagram.
+TEST(PfkeyMalformed, ARequestShorterThanItselfAtTheEnd) {
+  for (const int length : {0, 1, 15}) {
+    Datagram datagram = with_extension(
+        "0400 1200 0200 02 00 00000000 00000080"
+        "1000 3200 01 02 0000 00000000 00000000");
+    EXPECT_EQ(errno_of(datagram), 0);
+    datagram[32] = static_cast<std::uint8_t>(length);
+    datagram.shrink_to_fit();
+    EXPECT_EQ(errno_of(datagram), EINVAL) << length;
+  }
+}
+
 TEST(PfkeyMalformed, APolicyHasAtMostSixteenRequests) {
   Message m = sample_spdadd();
   m.policy->requests.resize(16, m.policy->requests[0]);
