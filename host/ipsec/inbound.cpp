@@ -60,8 +60,6 @@ bool Processor::prepare_inbound(const SadView& sad, InboundItem& item, std::size
     reason = DropReason::no_sa;
   } else if (sa->offloaded()) {
     reason = DropReason::unsupported;  // its window is in the card: nobody else may judge
-  } else {
-    reason = sa->lifetime_check();
   }
   step.packet = &packet;
   step.association = sa;
@@ -69,6 +67,8 @@ bool Processor::prepare_inbound(const SadView& sad, InboundItem& item, std::size
   if (reason == DropReason::none)
     reason = protocol == kEsp ? prepare_esp_inbound(step, job)
                               : prepare_ah_inbound(step, job, settings_);
+  // The card judges in the same order: lengths, window, lifetime.
+  if (reason == DropReason::none) reason = sa->lifetime_check();
   if (reason == DropReason::none) return true;
   refuse(item, reason, sa);
   return false;
