@@ -75,7 +75,9 @@ module aes_lanes #(
         assign block = g_round[r-1].after;
       end
       aes_round #(
-          .ROUND(r)
+          .LAST_SHORT(r == 10),
+          .PAST_SHORT(r > 10),
+          .LAST_LONG (r == 14)
       ) u_round (
           .clk_i,
           .valid_i   (valid_q[r]),

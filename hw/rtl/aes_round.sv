@@ -5,7 +5,9 @@
 `default_nettype none
 
 module aes_round #(
-    parameter int unsigned ROUND = 1
+    parameter bit LAST_SHORT = 1'b0,  // round 10
+    parameter bit PAST_SHORT = 1'b0,  // rounds 11 to 14
+    parameter bit LAST_LONG  = 1'b0   // round 14
 ) (
     input  logic         clk_i,
     input  logic         valid_i,
@@ -24,7 +26,7 @@ module aes_round #(
                                          input logic wide_key);
     logic [31:0] s;
     s = {sbox[a], sbox[b], sbox[c], sbox[d]};
-    if (ROUND == 14 || (ROUND == 10 && !wide_key)) column = s;
+    if (LAST_LONG || (LAST_SHORT && !wide_key)) column = s;
     else column = aes_pkg::mix_column(s);
   endfunction
 
@@ -41,7 +43,7 @@ module aes_round #(
 
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
-      block_o <= (ROUND > 10 && !long_key_i) ? block_i : round(block_i, key_i, long_key_i);
+      block_o <= (PAST_SHORT && !long_key_i) ? block_i : round(block_i, key_i, long_key_i);
     end
   end
 endmodule
