@@ -29,11 +29,11 @@ Message policy_reply(const Message& request, const ipsec::Policy& policy) {
 // SADB_X_SPDADD, SPDUPDATE, SPDSETIDX: POLICY SRC DST [HARD] -> the same, with the id.
 Message Engine::commit_policy(Message& request, bool may_replace) {
   ipsec::Policy policy = to_policy(request);
-  policy.validate();
   for (ipsec::Request& wanted : policy.requests) {
     // "unique" without a number: KAME binds it to SAs by a number of its own.
     if (wanted.level == ipsec::Level::unique && wanted.reqid == 0) wanted.reqid = ++last_own_reqid_;
   }
+  policy.validate();
   const auto existing = parts_.spd.find(policy.direction, policy.selector);
   policy.id = existing ? existing->id : policy_id(++last_policy_number_, policy.direction);
   const auto added =

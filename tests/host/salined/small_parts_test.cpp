@@ -1,0 +1,157 @@
+// Options, variables, frames, and the queue between the threads.
+#include <gtest/gtest.h>
+
+#include <thread>
+#include <vector>
+
+#include "host/salined/frame.hpp"
+#include "host/salined/options.hpp"
+#include "host/salined/queue.hpp"
+#include "host/salined/variables.hpp"
+#include "tests/host/salined/engine_bed.hpp"
+
+namespace saline::daemon {
+namespace {
+
+std::optional<Options> parse(std::vector<std::string> words) {
+  words.insert(words.begin(), "salined");
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  return parse_options(static_cast<int>(argv.size()), argv.data());
+}
+
+TEST(Options, AllOfThem) {
+  const auto options = parse({"--wire-port",       "net_null0", "--socket=/s", "--control", "/c",
+                              "--no-huge",         "--memory",  "128",         "--lcore",   "1",
+                              "--offload=require", "--set",     "a.b=1",       "--set",     "c=2",
+                              "--foreground",      "--mtu",     "1300",        "--plugin",  "/p"});
+  ASSERT_TRUE(options);
+  EXPECT_EQ(options->wire_port, "net_null0");
+  EXPECT_EQ(options->socket_path, "/s");
+  EXPECT_EQ(options->control_path, "/c");
+  EXPECT_FALSE(options->huge_pages);
+  EXPECT_EQ(options->memory_mb, 128u);
+  EXPECT_EQ(options->lcore, 1u);
+  EXPECT_EQ(options->offload, OffloadMode::require);
+  EXPECT_EQ(options->variables.size(), 2u);
+  EXPECT_EQ(options->mtu, 1300);
+  EXPECT_EQ(options->plugin_path, "/p");
+}
+
+TEST(Options, ValuesWithEqualsSignsStayWhole) {
+  EXPECT_EQ(parse({"--wire-port=net_saline0,transport=model"})->wire_port,
+            "net_saline0,transport=model");
+}
+
+TEST(Options, WrongOnesAreNamed) {
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"--what"},
+                                             {"--wire-port"},
+                                             {},
+                                             {"--wire-port", "x", "--lcore", "-1"},
+                                             {"--wire-port", "x", "--set", "a"},
+                                             {"--wire-port", "x", "--mtu", "9"},
+                                             {"stray"}}) {
+    EXPECT_EQ(errno_of([&] { parse(words); }), EINVAL);
+  }
+  EXPECT_FALSE(parse({"--help"}));
+}
+
+TEST(Variables, ReachTheirSettings) {
+  ipsec::Settings settings;
+  set_variable(settings, "net.inet.ipsec.def_policy", "0");
+  EXPECT_EQ(settings.ipv4.default_policy, ipsec::Action::discard);
+  EXPECT_EQ(settings.ipv6.default_policy, ipsec::Action::none);
+  set_variable(settings, "net.inet6.ipsec6.esp_net_deflev", "2");
+  EXPECT_EQ(settings.ipv6.esp_tunnel, ipsec::Level::require);
+  set_variable(settings, "net.inet.ipsec.ecn", "-1");
+  EXPECT_EQ(settings.ipv4.ecn, ipsec::Ecn::copy_only);
+  set_variable(settings, "net.inet.ipsec.ah_offsetmask", "65535");
+  EXPECT_EQ(settings.ipv4.ah_offset_mask, 0xffff);
+}
+
+TEST(Variables, RefuseUnknownNamesAndValues) {
+  ipsec::Settings settings;
+  EXPECT_EQ(errno_of([&] { set_variable(settings, "net.inet.ipsec.nothing", "0"); }), ENOENT);
+  for (const char* value : {"2", "-1", "", "one", "1x"}) {
+    EXPECT_EQ(errno_of([&] { set_variable(settings, "net.inet.ipsec.def_policy", value); }), EINVAL)
+        << value;
+  }
+}
+
+std::vector<std::uint8_t> icmpv6(std::uint8_t type, std::uint8_t hop_limit) {
+  std::vector<std::uint8_t> packet(40 + 24);
+  packet[0] = 0x60;
+  packet[6] = ipsec::kIcmpv6;
+  packet[7] = hop_limit;
+  packet[8] = 0xfe;
+  packet[9] = 0x80;
+  packet[40] = type;
+  return packet;
+}
+
+TEST(Frame, DiscoveryIsOfTheLinkOnly) {
+  EXPECT_TRUE(is_link_discovery(icmpv6(133, 255)));
+  EXPECT_TRUE(is_link_discovery(icmpv6(137, 255)));
+  EXPECT_FALSE(is_link_discovery(icmpv6(135, 254))) << "forwarded";
+  EXPECT_FALSE(is_link_discovery(icmpv6(128, 255))) << "echo request";
+  EXPECT_FALSE(is_link_discovery(std::vector<std::uint8_t>(10, 0x60))) << "short";
+}
+
+TEST(Frame, ListenerReportsAreLinkLocal) {
+  auto report = icmpv6(0, 1);
+  report[6] = ipsec::kHopByHop;
+  report[40] = ipsec::kIcmpv6;
+  report[48] = 143;
+  EXPECT_TRUE(is_link_discovery(report));
+  report[48] = 128;
+  EXPECT_FALSE(is_link_discovery(report));
+  report[48] = 143;
+  report[8] = 0x20;
+  EXPECT_FALSE(is_link_discovery(report)) << "a global source";
+}
+
+TEST(Frame, WrappingsThatHideIpAreRefused) {
+  std::vector<std::uint8_t> frame(60);
+  const auto kind = [&](std::uint16_t type) {
+    base::store16(frame.data() + 12, type);
+    return classify_frame(frame);
+  };
+  EXPECT_EQ(kind(0x0800), FrameKind::ip);
+  EXPECT_EQ(kind(0x86dd), FrameKind::ip);
+  EXPECT_EQ(kind(0x0806), FrameKind::not_ip);
+  for (const int type : {0x8100, 0x88a8, 0x8847, 0x8864}) {
+    EXPECT_EQ(kind(static_cast<std::uint16_t>(type)), FrameKind::hidden_ip);
+  }
+  EXPECT_EQ(classify_frame({frame.data(), 13}), FrameKind::malformed);
+}
+
+TEST(Queue, KeepsOrderAndRefusesWhenFull) {
+  Queue<int, 4> queue;
+  EXPECT_FALSE(queue.pop());
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(queue.push(i));
+  EXPECT_FALSE(queue.push(4));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(queue.pop(), i);
+  EXPECT_FALSE(queue.pop());
+}
+
+TEST(Queue, CarriesEverythingBetweenTwoThreads) {
+  constexpr int kCount = 20000;
+  Queue<int, 64> queue;
+  std::thread writer([&] {
+    for (int i = 0; i < kCount; ++i) {
+      while (!queue.push(i)) std::this_thread::yield();
+    }
+  });
+  int wrong = 0;
+  for (int i = 0; i < kCount; ++i) {
+    std::optional<int> got;
+    while (!(got = queue.pop())) std::this_thread::yield();
+    wrong += *got != i;
+  }
+  writer.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+}  // namespace
+}  // namespace saline::daemon
