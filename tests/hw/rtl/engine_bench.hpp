@@ -51,6 +51,8 @@ class EngineBench {
 
   std::vector<Bytes> sent() { return std::exchange(mac_packets_.done, {}); }
   std::vector<Received> delivered();
+  size_t sent_count() const { return mac_packets_.done.size(); }
+  size_t delivered_count() const { return rx_packets_.done.size(); }
   std::vector<Event> events() { return std::exchange(event_channel_.taken, {}); }
 
   // ---- Tables and counters: run the clock until done
