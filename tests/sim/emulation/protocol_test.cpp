@@ -1,6 +1,7 @@
 // The simulator protocol over socket pairs: this test is libxrt, byte for byte as XRT 2.13 sends.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -42,6 +43,10 @@ class EmulationProtocol : public testing::Test {
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, d2x), 0);
     main_ = main[0];
     d2x_ = d2x[0];
+    const timeval patience{10, 0};
+    for (const int fd : {main_, d2x_}) {
+      EXPECT_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+    }
     server.adopt(main[1], d2x[1]);
   }
   ~EmulationProtocol() override {
@@ -205,12 +210,19 @@ TEST(Wire, ReadsFixedWordsLittleEndian) {
 }
 
 TEST(Wire, NeverReadsPastTheEnd) {
-  const std::string whole =
-      WireWriter().number(1, 1u << 30).bytes(2, "text").number(3, 7).message();
+  const std::string first = WireWriter().number(1, 1u << 30).message();
+  const std::string second = first + WireWriter().bytes(2, "text").message();
+  const std::string whole = second + WireWriter().number(3, 7).message();
   for (std::size_t cut = 0; cut <= whole.size(); ++cut) {
     const std::vector<char> part(whole.begin(), whole.begin() + static_cast<long>(cut));
     WireReader in({part.data(), part.size()});
-    for (WireField field; in.next(field);) EXPECT_LE(field.bytes.size(), cut);
+    int fields = 0;
+    for (WireField field; fields < 4 && in.next(field); ++fields) {
+    }
+    EXPECT_EQ(fields, (cut >= first.size()) + (cut >= second.size()) + (cut >= whole.size()));
+    const bool between_fields =
+        cut == 0 || cut == first.size() || cut == second.size() || cut == whole.size();
+    EXPECT_EQ(in.well_formed(), between_fields) << cut;
   }
   WireField field;
   WireReader endless(std::string_view("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 13));
