@@ -1,3 +1,4 @@
+// The card by rte_security: sessions made and destroyed, counters, events; see card.hpp.
 #include "host/salined/card.hpp"
 
 #include <rte_errno.h>

@@ -1,3 +1,5 @@
+// From an SA to rte_security's session request, or to the words that say why the card cannot (RFC
+// 4301 §4.4.2.1); see card_session.hpp.
 #include "host/salined/card_session.hpp"
 
 #include <rte_cryptodev.h>
@@ -220,8 +222,11 @@ std::string put_tunnel(const SaConfig& config, const rte_security_capability& ab
 std::string put_state(const SaConfig& config, const rte_security_capability& able, bool inbound,
                       rte_security_ipsec_xform& ipsec) {
   if (config.extended_sequence && !able.ipsec.options.esn) return "esn not in card";
-  // The card never starts over.
-  if ((config.flags & ipsec::kFlagCycleSequence) != 0) return "cycling sequence not in card";
+  // The card never starts over, and neither does a counter mode anywhere, or an extended number.
+  if ((config.flags & ipsec::kFlagCycleSequence) != 0 && !config.encryption->is_counter_mode() &&
+      !config.extended_sequence) {
+    return "cycling sequence not in card";
+  }
   if ((config.flags & (ipsec::kFlagPadRandom | ipsec::kFlagPadZero)) != 0) {
     return "padding contents not in card";
   }

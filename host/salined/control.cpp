@@ -1,3 +1,4 @@
+// The operator's Unix socket; see control.hpp.
 #include "host/salined/control.hpp"
 
 #include <sys/socket.h>

@@ -1,3 +1,4 @@
+// PF_KEY messages to SAs and policies and back; see convert.hpp.
 #include "host/salined/convert.hpp"
 
 #include <cerrno>

@@ -1,3 +1,5 @@
+// salined put together: the order of construction is the order of need, the control loop does what
+// no request waits for; see daemon.hpp.
 #include "host/salined/daemon.hpp"
 
 #include <net/if.h>

@@ -1,3 +1,4 @@
+// The bursts of the data thread (RFC 4301 §5.1, §5.2); see dataplane.hpp.
 #include "host/salined/dataplane.hpp"
 
 #include <rte_eal.h>

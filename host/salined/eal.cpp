@@ -1,3 +1,4 @@
+// Starting and ending DPDK's environment; see eal.hpp.
 #include "host/salined/eal.hpp"
 
 #include <dlfcn.h>

@@ -1,3 +1,4 @@
+// The link's own traffic: RFC 4861, RFC 2710, RFC 3810; see frame.hpp.
 #include "host/salined/frame.hpp"
 
 #include "host/ipsec/protocols.hpp"

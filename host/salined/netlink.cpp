@@ -1,3 +1,4 @@
+// rtnetlink(7) requests and answers by hand; see netlink.hpp.
 #include "host/salined/netlink.hpp"
 
 #include <linux/neighbour.h>

@@ -1,3 +1,4 @@
+// Outer destinations to link-layer addresses; see next_hops.hpp.
 #include "host/salined/next_hops.hpp"
 
 #include <string_view>

@@ -1,3 +1,4 @@
+// The command line of salined; see options.hpp.
 #include "host/salined/options.hpp"
 
 #include <cerrno>

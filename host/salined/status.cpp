@@ -1,3 +1,4 @@
+// What `saline status` shows, gathered and written as a table or as JSON; see status.hpp.
 #include "host/salined/status.hpp"
 
 #include <rte_ethdev.h>

@@ -1,3 +1,4 @@
+// The sysctl names of KAME and what they may be set to; see variables.hpp.
 #include "host/salined/variables.hpp"
 
 #include <cerrno>

@@ -134,6 +134,13 @@ TEST_F(CardSession, SaysWhyNot) {
   EXPECT_EQ(decide(gcm(20)), "ecn=1 not in card");
 }
 
+// setkey asks for cycling by default; a counter mode never cycles anyway.
+TEST_F(CardSession, CyclingOfACounterModeIsNoReason) {
+  auto config = gcm(20);
+  config.flags = ipsec::kFlagCycleSequence;
+  EXPECT_EQ(decide(std::move(config)), "");
+}
+
 TEST_F(CardSession, CapabilitiesAreReadNotAssumed) {
   port.crypto[0].sym.aead.key_size = {16, 16, 0};
   EXPECT_EQ(decide(gcm(36)), "aes-gcm-16 256-bit key not in card");
