@@ -1,3 +1,4 @@
+// Hexadecimal text.
 #include "host/base/bytes.hpp"
 
 #include <cerrno>

@@ -1,3 +1,4 @@
+// Errors of system calls.
 #include "host/base/error.hpp"
 
 #include <cerrno>

@@ -1,3 +1,4 @@
+// Addresses, prefixes and socket addresses, by inet_pton(3) and inet_ntop(3).
 #include "host/base/ip.hpp"
 
 #include <arpa/inet.h>

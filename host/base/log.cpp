@@ -1,3 +1,4 @@
+// Log lines, to stderr or syslog.
 #include "host/base/log.hpp"
 
 #include <syslog.h>

@@ -1,3 +1,4 @@
+// Key memory: wiped, compared in constant time.
 #include "host/base/secret.hpp"
 
 #include <string.h>

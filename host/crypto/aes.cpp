@@ -1,3 +1,4 @@
+// One AES block, by libcrypto.
 #include <openssl/evp.h>
 
 #include <cerrno>

@@ -1,3 +1,4 @@
+// The table itself, and its aliases.
 #include "host/crypto/algorithms.hpp"
 
 #include <utility>

@@ -1,3 +1,4 @@
+// HMAC over libcrypto's MD5, SHA-1 and SHA-2.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "host/crypto/hmac.hpp"
 

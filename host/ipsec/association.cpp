@@ -1,3 +1,4 @@
+// What an SA must satisfy, its sequence number and its lifetimes (RFC 4301 §4.4.2.1).
 #include "host/ipsec/association.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Muting of IPv4 and IPv6 headers for AH (RFC 4302 App. A).
 #include "host/ipsec/mutable_fields.hpp"
 
 #include <algorithm>

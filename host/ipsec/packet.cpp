@@ -1,3 +1,4 @@
+// Parsing of IP headers and of the selectors of a packet.
 #include "host/ipsec/packet.hpp"
 
 #include <algorithm>

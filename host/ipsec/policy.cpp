@@ -1,3 +1,4 @@
+// What a policy must satisfy, and how a selector compares.
 #include "host/ipsec/policy.hpp"
 
 #include <cerrno>

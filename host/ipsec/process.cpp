@@ -1,3 +1,4 @@
+// The Processor's wiring; the walks are in outbound.cpp, inbound.cpp and policy_check.cpp.
 #include "host/ipsec/process.hpp"
 
 #include <algorithm>

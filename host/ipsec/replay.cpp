@@ -1,3 +1,4 @@
+// The window as a ring of 64-bit blocks (RFC 6479 §2).
 #include "host/ipsec/replay.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The SAD: a map for the control thread, two hash tables for the data thread.
 #include "host/ipsec/sad.hpp"
 
 #include <algorithm>

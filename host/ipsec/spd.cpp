@@ -1,3 +1,4 @@
+// The SPD as one ordered list.
 #include "host/ipsec/spd.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Outer headers, and the way out of them.
 #include "host/ipsec/tunnel.hpp"
 
 #include <cstring>

@@ -1,3 +1,4 @@
+// Byte order, hexadecimal text, errors of system calls.
 #include "host/base/bytes.hpp"
 
 #include <gtest/gtest.h>

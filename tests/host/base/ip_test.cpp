@@ -1,3 +1,4 @@
+// Addresses, prefixes and socket addresses.
 #include "host/base/ip.hpp"
 
 #include <gtest/gtest.h>

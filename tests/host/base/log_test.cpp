@@ -1,3 +1,4 @@
+// Log lines stay lines.
 #include "host/base/log.hpp"
 
 #include <gtest/gtest.h>

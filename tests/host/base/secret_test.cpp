@@ -1,3 +1,4 @@
+// Secrets: ownership, wiping, comparison.
 #include "host/base/secret.hpp"
 
 #include <gtest/gtest.h>

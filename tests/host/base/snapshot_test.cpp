@@ -1,3 +1,4 @@
+// Snapshots: what a reader holds stays alive.
 #include "host/base/snapshot.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// The algorithm table agrees with itself and with the RFCs.
 #include "host/crypto/algorithms.hpp"
 
 #include <gtest/gtest.h>

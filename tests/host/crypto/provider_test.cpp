@@ -1,3 +1,4 @@
+// Sessions, random bytes, single AES blocks and weak DES keys.
 #include "host/crypto/provider.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SAs that are refused, and sizes on the wire.
 #include "host/ipsec/association.hpp"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// The test host and its builders.
 #include "tests/host/ipsec/bed.hpp"
 
 #include <algorithm>

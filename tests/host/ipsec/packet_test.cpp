@@ -1,3 +1,4 @@
+// Parsing of headers and selectors.
 #include "host/ipsec/packet.hpp"
 
 #include <gtest/gtest.h>

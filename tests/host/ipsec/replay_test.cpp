@@ -1,3 +1,4 @@
+// The anti-replay window alone: vectors, walks, a model.
 #include "host/ipsec/replay.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Lookup, choice and life of SAs in the SAD.
 #include "host/ipsec/sad.hpp"
 
 #include <gtest/gtest.h>

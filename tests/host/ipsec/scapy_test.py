@@ -103,7 +103,7 @@ class Case:
         epoch = rng.randrange(2**32) if esn else 0
         while True:
             key = bytes(rng.randrange(256) for _ in range(size))
-            if cipher not in ("des-cbc", "3des-cbc") or len(set(key[i] >> 1 for i in range(size))) > 4:
+            if cipher not in ("des-cbc", "3des-cbc") or len({byte >> 1 for byte in key}) > 4:
                 break
         auth_key = bytes(rng.randrange(256) for _ in range(auth_size))
         source, destination = ENDS[outer]

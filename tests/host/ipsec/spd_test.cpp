@@ -1,3 +1,4 @@
+// Selectors, order and refusals of the SPD.
 #include "host/ipsec/spd.hpp"
 
 #include <gtest/gtest.h>

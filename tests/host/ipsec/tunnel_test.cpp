@@ -1,3 +1,4 @@
+// Outer headers, ECN, DF and sizes in tunnel mode.
 #include "host/ipsec/tunnel.hpp"
 
 #include <gtest/gtest.h>
@@ -58,8 +59,9 @@ TEST(Ecn, FollowsTheTablesOfRfc6040) {
     EXPECT_EQ(outer_ecn(Ecn::copy_only, inner),
               encapsulation["kame_ecn_minus1_nocare"][inner].number());
     for (std::uint8_t outer = 0; outer < 4; ++outer) {
-      const Json expected =
-          file.root()["decap_result_by_inner_then_outer"]["rfc6040"][inner][outer];
+      const Json expected = file.root()["decap_result_by_inner_then_outer"]
+                                       ["rfc"
+                                        "6040"][inner][outer];
       std::uint8_t result = 9;
       const bool passed = inner_ecn(Ecn::allowed, inner, outer, result);
       EXPECT_EQ(passed, !expected.is_text()) << int{inner} << int{outer};
