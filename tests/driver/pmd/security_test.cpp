@@ -201,6 +201,8 @@ struct Variant {
   const char* name;
   void (*bend)(SessionConf&);
 };
+void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
+
 class SecurityRoundTrip : public Security, public testing::WithParamInterface<Variant> {};
 
 void ipv6_tunnel(SessionConf& conf) {
