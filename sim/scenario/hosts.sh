@@ -24,8 +24,8 @@ host_up() {
   if [ "$transport" = model ]; then
     wire+=",mac=iface:cable"
   else
-    wire+=",device=0,xclbin=$PWD/$build/sim/emulation/saline_emulation.xclbin"
-    wrapper=(env "SALINE_MAC=iface:cable" "SALINE_BUILD=$PWD/$build" sim/emulation/run)
+    wire+=",device=0"
+    wrapper=(sim/emulation/run -b "$build" -m iface:cable)
   fi
   in_host "$side" "${wrapper[@]}" "$build/bin/salined" --no-huge --memory 256 \
     --host-port tap:saline0 --wire-port "$wire" \
