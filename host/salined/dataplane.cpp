@@ -12,6 +12,7 @@
 
 #include "driver/pmd/rte_pmd_saline.h"
 #include "host/salined/frame.hpp"
+#include "host/salined/too_big.hpp"
 
 namespace saline::daemon {
 
@@ -34,6 +35,8 @@ struct Dataplane::Burst {
   std::array<rte_mbuf*, kBurst> received{};
   std::array<rte_mbuf*, kBurst> ready{};  // to be sent, in order
   std::size_t ready_count = 0;
+  std::array<rte_mbuf*, kBurst> answers{};  // to the host, about what it sent
+  std::size_t answer_count = 0;
   std::array<Slot, kBurst> slots;
   std::array<ipsec::OutboundItem, kBurst> outbound;
   std::array<ipsec::InboundItem, kBurst> inbound;
@@ -50,6 +53,8 @@ struct Dataplane::Views {
 
 namespace {
 
+// ICMP errors to the host per tenth of a second (RFC 4443 §2.4).
+constexpr unsigned kAnswersPerPeriod = 50;
 // How long a frame waits for its next hop.
 constexpr std::chrono::seconds kHoldTime{1};
 // When there is nothing to do: poll on for a while, then sleep, longer and longer.
@@ -203,13 +208,35 @@ bool Dataplane::give_to_card(const Views& views, Slot& slot, SecurityAssociation
   return true;
 }
 
+// The frame becomes its own answer. False when there is none to give.
+bool Dataplane::tell_too_big(Slot& slot, std::uint32_t fitting_mtu) noexcept {
+  if (answer_budget_ == 0) return false;
+  TooBigAnswer answer;
+  const std::size_t bytes =
+      answer_too_big({slot.packet.data, slot.packet.length}, fitting_mtu, answer);
+  if (bytes == 0 || bytes > slot.packet.length + slot.packet.tailroom) return false;
+  --answer_budget_;
+  std::memcpy(slot.packet.data, answer.data(), bytes);
+  slot.packet.length = static_cast<std::uint32_t>(bytes);
+  std::copy_n(slot.ethernet.begin(), 6, slot.ethernet.begin() + 6);
+  std::copy(own_mac_.begin(), own_mac_.end(), slot.ethernet.begin());
+  close_frame(slot);
+  burst_->answers[burst_->answer_count++] = slot.mbuf;
+  return true;
+}
+
 void Dataplane::finish_outbound(const Views& views, Slot& slot,
                                 ipsec::OutboundItem& item) noexcept {
   if (item.acquire >= 0) {
     acquires_.push(
         {item.policy->id, static_cast<std::uint32_t>(item.acquire), slot.source, slot.destination});
   }
-  if (item.outcome == Outcome::drop) return drop(slot, outbound_, DropReason::none);
+  if (item.outcome == Outcome::drop) {
+    if (item.reason != DropReason::too_big || !tell_too_big(slot, item.fitting_mtu)) {
+      drop(slot, outbound_, DropReason::none);
+    }
+    return;
+  }
   Address source, destination;
   read_addresses(slot.packet, source, destination);
   if (item.outcome == Outcome::to_card) {
@@ -254,6 +281,8 @@ void Dataplane::host_to_wire(const Views& views, std::size_t count) noexcept {
     finish_outbound(views, work.slots[i], work.outbound[i]);
   }
   send(parts_.wire, outbound_);
+  if (work.answer_count != 0) parts_.host.send({work.answers.data(), work.answer_count});
+  work.answer_count = 0;
 }
 
 // ---- wire to host
@@ -366,6 +395,7 @@ void Dataplane::run(const std::atomic<bool>& stop) noexcept {
   while (!stop.load(std::memory_order_relaxed)) {
     if (const auto now = Clock::now(); now >= next_time) {
       processor_.set_time(parts_.clock());
+      answer_budget_ = kAnswersPerPeriod;
       next_time = now + std::chrono::milliseconds(100);
     }
     if (turn()) {

@@ -5,7 +5,8 @@
 // Passes without policy: what is not IP (ARP and the like), neighbour and router discovery (RFC
 // 4861) and multicast listener reports (RFC 2710, RFC 3810) of the link itself; a policy 0/0 must
 // not lock out the link. Refused: IP in a wrapping that hides it from policy (VLAN, MPLS, PPPoE).
-// Not here: reassembly, fragmentation, ICMP errors to the sender.
+// A packet that is too big once protected is answered with ICMP, at a limited rate. Not here:
+// reassembly, fragmentation, other ICMP errors.
 #pragma once
 
 #include <array>
@@ -87,6 +88,7 @@ class Dataplane {
   void wire_to_host(const Views& views, std::size_t count) noexcept;
   bool open_frame(Slot& slot, FlowCounters& counters) noexcept;
   bool take_from_card(Slot& slot) noexcept;
+  bool tell_too_big(Slot& slot, std::uint32_t fitting_mtu) noexcept;
   void finish_outbound(const Views& views, Slot& slot, ipsec::OutboundItem& item) noexcept;
   void finish_inbound(const Views& views, Slot& slot, ipsec::InboundItem& item) noexcept;
   bool address_frame(const Views& views, rte_mbuf* frame,
@@ -103,7 +105,7 @@ class Dataplane {
   std::uint32_t wire_mtu_;
   int reason_offset_ = -1;
   ipsec::Processor processor_;
-  std::uint64_t now_s_ = 0;
+  unsigned answer_budget_ = 0;
   FlowCounters outbound_;
   FlowCounters inbound_;
   Queue<AcquireNeed, 256> acquires_;

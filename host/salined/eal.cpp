@@ -109,11 +109,15 @@ std::vector<std::string> eal_arguments(const Options& options) {
 }
 
 // EAL leaves its folder of run-time files behind; ours is named by this process.
-void end_eal() {
+void remove_run_time_files() {
   const std::string folder = rte_eal_get_runtime_dir();
-  rte_eal_cleanup();
   std::error_code ignored;
   if (folder.ends_with(file_prefix())) fs::remove_all(folder, ignored);
+}
+
+void end_eal() {
+  rte_eal_cleanup();
+  remove_run_time_files();
 }
 
 }  // namespace
@@ -127,6 +131,7 @@ Eal::Eal(const Options& options) {
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   if (rte_eal_init(static_cast<int>(arguments.size()), argv.data()) < 0) {
+    remove_run_time_files();
     throw Error(rte_errno != 0 ? rte_errno : EIO,
                 std::string("DPDK does not start (") + rte_strerror(rte_errno) +
                     "): the messages above say why; it needs root, and the wire port's device");

@@ -5,6 +5,7 @@ Exit status: 0 held, 1 not, 77 skipped with a reason.
 """
 
 import os
+import re
 import sys
 import time
 
@@ -273,6 +274,26 @@ def use_level(hosts, path):
     check_flow(hosts, "10.9.0.1", "10.9.0.2", "esp", (0xa001, 0xa002), "software")
 
 
+def too_big(hosts, path):
+    """What does not fit once protected is refused, and the sender is told what would."""
+    gcm_tunnel(hosts, path)
+    left = hosts.left
+
+    def ping(size):
+        return left.run("ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s", str(size), "-I",
+                        "192.168.1.1", "192.168.2.1", check=False).stdout
+
+    before = left.drops("too_big")
+    answer = ping(1472)
+    found = re.search(r"mtu ?= ?(\d+)", answer)
+    expect(found is not None, "ping of 1500 bytes is told the MTU")
+    mtu = int(found.group(1))
+    # Outer header 20, ESP 8, IV 8, padding to 4 with 2 bytes of trailer, ICV 16.
+    expect(1440 <= mtu <= 1448, f"which is {mtu}")
+    expect(left.drops("too_big") == before + 1, "counted as too_big")
+    expect(" 1 received" in ping(mtu - 28), f"ping of {mtu} bytes passes")
+
+
 def shutdown(hosts, path):
     """A daemon at rest costs next to nothing; its end leaves nothing."""
     gcm_tunnel(hosts, path)
@@ -313,6 +334,7 @@ FLOWS = {
     "intruder": (intruder, ()),
     "default_discard": (default_discard, ("--set", "net.inet.ipsec.def_policy=0")),
     "use_level": (use_level, ()),
+    "too_big": (too_big, ("--mtu", "1500")),
     "shutdown": (shutdown, ()),
 }
 

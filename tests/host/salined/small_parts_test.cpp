@@ -7,6 +7,7 @@
 #include "host/salined/frame.hpp"
 #include "host/salined/options.hpp"
 #include "host/salined/queue.hpp"
+#include "host/salined/too_big.hpp"
 #include "host/salined/variables.hpp"
 #include "tests/host/salined/engine_bed.hpp"
 
@@ -124,6 +125,72 @@ TEST(Frame, WrappingsThatHideIpAreRefused) {
     EXPECT_EQ(kind(static_cast<std::uint16_t>(type)), FrameKind::hidden_ip);
   }
   EXPECT_EQ(classify_frame({frame.data(), 13}), FrameKind::malformed);
+}
+
+std::vector<std::uint8_t> udp4(std::uint16_t fragment) {
+  std::vector<std::uint8_t> packet(1500);
+  packet[0] = 0x45;
+  base::store16(packet.data() + 2, 1500);
+  base::store16(packet.data() + 6, fragment);
+  packet[8] = 64;
+  packet[9] = ipsec::kUdp;
+  packet[12] = packet[16] = 10;
+  packet[15] = 1;
+  packet[19] = 2;
+  return packet;
+}
+
+// RFC 1071: the sum over a message with a right checksum is all ones.
+bool checksum_holds(std::span<const std::uint8_t> bytes, std::uint32_t total) {
+  for (std::size_t i = 0; i < bytes.size(); i += 2) {
+    total += static_cast<std::uint32_t>(bytes[i] << 8);
+    if (i + 1 < bytes.size()) total += bytes[i + 1];
+  }
+  while (total >> 16 != 0) total = (total & 0xffff) + (total >> 16);
+  return total == 0xffff;
+}
+
+TEST(TooBig, Ipv4AnswerNamesTheMtuAndQuotesThePacket) {
+  TooBigAnswer answer;
+  const auto packet = udp4(0x4000);
+  const std::size_t bytes = answer_too_big(packet, 1443, answer);
+  ASSERT_EQ(bytes, 20u + 8 + 28);
+  EXPECT_TRUE(checksum_holds({answer.data(), 20}, 0));
+  EXPECT_TRUE(checksum_holds({answer.data() + 20, bytes - 20}, 0));
+  EXPECT_EQ(answer[15], 2) << "from the destination";
+  EXPECT_EQ(answer[19], 1) << "to the source";
+  EXPECT_EQ(base::load16(answer.data() + 20), 0x0304);
+  EXPECT_EQ(base::load16(answer.data() + 26), 1443);
+  EXPECT_TRUE(std::equal(answer.begin() + 28, answer.begin() + 56, packet.begin()));
+}
+
+TEST(TooBig, Ipv6AnswerIsNeverBelowTheSmallestMtu) {
+  auto packet = icmpv6(128, 64);
+  packet.resize(1400);
+  base::store16(packet.data() + 4, 1360);
+  packet[24] = 0xfd;
+  TooBigAnswer answer;
+  const std::size_t bytes = answer_too_big(packet, 1200, answer);
+  ASSERT_EQ(bytes, 40u + 8 + 512);
+  EXPECT_TRUE(checksum_holds({answer.data() + 8, bytes - 8}, 520 + ipsec::kIcmpv6));
+  EXPECT_EQ(answer[40], 2);
+  EXPECT_EQ(base::load32(answer.data() + 44), 1280u);
+}
+
+TEST(TooBig, NoAnswerToErrorsFragmentsAndWhatMayBeFragmented) {
+  TooBigAnswer answer;
+  EXPECT_EQ(answer_too_big(udp4(0), 1443, answer), 0u) << "DF is off";
+  EXPECT_EQ(answer_too_big(udp4(0x4001), 1443, answer), 0u) << "not the first fragment";
+  auto group = udp4(0x4000);
+  group[16] = 224;
+  EXPECT_EQ(answer_too_big(group, 1443, answer), 0u);
+  auto error = udp4(0x4000);
+  error[9] = ipsec::kIcmp;
+  error[20] = 3;
+  EXPECT_EQ(answer_too_big(error, 1443, answer), 0u);
+  error[20] = 8;
+  EXPECT_NE(answer_too_big(error, 1443, answer), 0u) << "an echo request is no error";
+  EXPECT_EQ(answer_too_big(std::vector<std::uint8_t>(10), 1443, answer), 0u);
 }
 
 TEST(Queue, KeepsOrderAndRefusesWhenFull) {

@@ -1,0 +1,102 @@
+// ICMP and ICMPv6 messages about a packet's size; see too_big.hpp.
+#include "host/salined/too_big.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "host/base/bytes.hpp"
+#include "host/ipsec/packet.hpp"
+
+namespace saline::daemon {
+namespace {
+
+using base::Family;
+
+constexpr std::size_t kIpv4Bytes = 20, kIpv6Bytes = 40, kIcmpBytes = 8;
+constexpr std::size_t kQuotedIpv6 = 512;
+constexpr std::uint32_t kIpv6SmallestMtu = 1280;  // RFC 8200 §5
+constexpr std::uint16_t kDontFragment = 0x4000;
+constexpr std::uint16_t kOffsetMask = 0x1fff;
+
+std::uint32_t sum(std::span<const std::uint8_t> bytes, std::uint32_t total) noexcept {
+  for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) total += base::load16(bytes.data() + i);
+  if (bytes.size() % 2 != 0) total += static_cast<std::uint32_t>(bytes.back() << 8);
+  return total;
+}
+
+std::uint16_t folded(std::uint32_t total) noexcept {
+  while (total >> 16 != 0) total = (total & 0xffff) + (total >> 16);
+  return static_cast<std::uint16_t>(~total);
+}
+
+// RFC 1122 §3.2.2, RFC 4443 §2.4: no errors about errors.
+bool is_icmp_error(std::span<const std::uint8_t> packet, const ipsec::Headers& headers) noexcept {
+  if (headers.upper_offset >= packet.size()) return false;
+  const std::uint8_t type = packet[headers.upper_offset];
+  if (headers.upper_protocol == ipsec::kIcmpv6) return type < 128;
+  constexpr std::uint8_t kErrors[] = {3, 4, 5, 11, 12};
+  return headers.upper_protocol == ipsec::kIcmp &&
+         std::find(std::begin(kErrors), std::end(kErrors), type) != std::end(kErrors);
+}
+
+std::size_t answer_ipv4(std::span<const std::uint8_t> packet, std::uint32_t mtu,
+                        TooBigAnswer& answer) noexcept {
+  const std::uint16_t fragment = base::load16(packet.data() + 6);
+  if ((fragment & kDontFragment) == 0 || (fragment & kOffsetMask) != 0) return 0;
+  const std::size_t header = (packet[0] & 0x0f) * 4u;
+  const std::size_t quoted = std::min(packet.size(), header + 8);
+  const std::size_t total = kIpv4Bytes + kIcmpBytes + quoted;
+  std::uint8_t* ip = answer.data();
+  ip[0] = 0x45;
+  base::store16(ip + 2, static_cast<std::uint16_t>(total));
+  ip[8] = 64;
+  ip[9] = ipsec::kIcmp;
+  std::memcpy(ip + 12, packet.data() + 16, 4);
+  std::memcpy(ip + 16, packet.data() + 12, 4);
+  base::store16(ip + 10, ipsec::ipv4_header_checksum({ip, kIpv4Bytes}));
+  std::uint8_t* icmp = ip + kIpv4Bytes;
+  icmp[0] = 3;  // destination unreachable
+  icmp[1] = 4;  // fragmentation needed
+  base::store16(icmp + 6, static_cast<std::uint16_t>(mtu));
+  std::memcpy(icmp + kIcmpBytes, packet.data(), quoted);
+  base::store16(icmp + 2, folded(sum({icmp, kIcmpBytes + quoted}, 0)));
+  return total;
+}
+
+std::size_t answer_ipv6(std::span<const std::uint8_t> packet, std::uint32_t mtu,
+                        TooBigAnswer& answer) noexcept {
+  const std::size_t quoted = std::min(packet.size(), kQuotedIpv6);
+  const std::size_t length = kIcmpBytes + quoted;
+  std::uint8_t* ip = answer.data();
+  ip[0] = 0x60;
+  base::store16(ip + 4, static_cast<std::uint16_t>(length));
+  ip[6] = ipsec::kIcmpv6;
+  ip[7] = 64;
+  std::memcpy(ip + 8, packet.data() + 24, 16);
+  std::memcpy(ip + 24, packet.data() + 8, 16);
+  std::uint8_t* icmp = ip + kIpv6Bytes;
+  icmp[0] = 2;  // packet too big
+  base::store32(icmp + 4, std::max(mtu, kIpv6SmallestMtu));
+  std::memcpy(icmp + kIcmpBytes, packet.data(), quoted);
+  const std::uint32_t pseudo =
+      sum({ip + 8, 32}, static_cast<std::uint32_t>(length) + ipsec::kIcmpv6);
+  base::store16(icmp + 2, folded(sum({icmp, length}, pseudo)));
+  return kIpv6Bytes + length;
+}
+
+}  // namespace
+
+std::size_t answer_too_big(std::span<const std::uint8_t> packet, std::uint32_t mtu,
+                           TooBigAnswer& answer) noexcept {
+  ipsec::Headers headers;
+  if (!ipsec::parse_headers(packet, headers)) return 0;
+  if (headers.source.is_multicast() || headers.source.is_unspecified() ||
+      headers.destination.is_multicast() || is_icmp_error(packet, headers)) {
+    return 0;
+  }
+  answer.fill(0);
+  return headers.family == Family::ipv4 ? answer_ipv4(packet, mtu, answer)
+                                        : answer_ipv6(packet, mtu, answer);
+}
+
+}  // namespace saline::daemon
