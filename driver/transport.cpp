@@ -1,5 +1,5 @@
-// Finds a transport library beside the program or library this code is linked into, then along the
-// dynamic linker's path.
+// Finds a transport library beside the program or library this code is linked into, in the lib
+// folder next to a bin folder, then along the dynamic linker's path.
 #include "driver/transport.hpp"
 
 #include <dlfcn.h>
@@ -32,11 +32,12 @@ std::unique_ptr<Transport> open_transport(const std::string& kind, const Options
     throw base::Error(EINVAL, "\"" + kind + "\" is not a kind of transport: say model or xrt");
   }
   const std::string name = "libsaline_transport_" + kind + ".so";
-  const std::filesystem::path beside = own_directory() / name;
+  const std::filesystem::path own = own_directory();
   void* library = nullptr;
   std::string cause;
-  for (const std::string& path : {beside.string(), name}) {
-    if (path == beside.string() && !std::filesystem::exists(beside)) continue;
+  for (const auto& path :
+       {own / name, own.parent_path() / "lib" / name, std::filesystem::path(name)}) {
+    if (path.has_parent_path() && !std::filesystem::exists(path)) continue;
     // Never unloaded: its code outlives the Transport it makes. RTLD_LOCAL keeps two simulated
     // cards' symbols apart.
     library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -46,8 +47,8 @@ std::unique_ptr<Transport> open_transport(const std::string& kind, const Options
   }
   if (!library) {
     throw base::Error(ENOENT, "no transport \"" + kind + "\": " + cause + "; build " + name +
-                                  " (target saline_transport_" + kind + ") into " +
-                                  beside.parent_path().string() + " or install it");
+                                  " (target saline_transport_" + kind + ") into " + own.string() +
+                                  " or install it");
   }
   const auto factory = reinterpret_cast<TransportFactory>(dlsym(library, "saline_open_transport"));
   if (!factory) {
