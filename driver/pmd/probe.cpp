@@ -61,11 +61,13 @@ Arguments parse(const char* text) {
   return arguments;
 }
 
-// A card in emulation has its MAC set by the environment of the emulation.
-bool loops_back(const Arguments& arguments) {
+// An emulated card has its MAC set by the environment of the emulation, where none said is
+// loopback.
+bool loops_back(const Arguments& arguments, const driver::Device& device) {
+  const char* set = std::getenv("SALINE_MAC");
   if (arguments.transport == "xrt") {
-    const char* mac = std::getenv("SALINE_MAC");
-    return mac != nullptr && std::strcmp(mac, "loopback") == 0;
+    const bool emulated = device.description().find("emulation") != std::string::npos;
+    return emulated && (set == nullptr || std::strcmp(set, "loopback") == 0);
   }
   const auto mac = arguments.options.find("mac");
   return mac != arguments.options.end() && mac->second == "loopback";
@@ -123,7 +125,8 @@ int probe(rte_vdev_device* vdev) noexcept {
         driver::open_transport(arguments.transport, arguments.options));
     log(RTE_LOG_INFO, "%s: %s, %u SA slots each way", rte_vdev_device_name(vdev),
         device->description().c_str(), device->capabilities().sa_slots);
-    auto port = std::make_unique<Port>(std::move(device), loops_back(arguments));
+    const bool loopback = loops_back(arguments, *device);
+    auto port = std::make_unique<Port>(std::move(device), loopback);
     port->address = arguments.address;
     port->reason_offset = reason_offset;
     attach(vdev, std::move(port));

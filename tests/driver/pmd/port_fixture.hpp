@@ -119,6 +119,16 @@ class PortTest : public testing::Test {
     } while (std::chrono::steady_clock::now() < end);
     return nullptr;
   }
+  // Polls the port, on which nothing may arrive, until `condition`; false when that takes too long.
+  template <class Condition>
+  bool polling_until(Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      EXPECT_EQ(receive(std::chrono::milliseconds(1)), nullptr);
+    }
+    return true;
+  }
   // Long enough for the card to have dealt with everything it was given.
   void expect_nothing() { EXPECT_EQ(receive(std::chrono::milliseconds(50)), nullptr); }
 

@@ -38,19 +38,21 @@ def type_in(process, lines):
 
 def run(program, library_dir, transport, words, lines, environment=(), timeout=600):
     """Exit status and output of the program. EAL refuses a -d path below a world-writable folder,
-    so the driver is found by name, from a working directory that does not hold it."""
-    if shutil.which(program) is None:
+    so the driver is found by name, from a working directory that does not hold it. libxrt in
+    emulation writes a log beside the program, so a copy is run."""
+    installed = shutil.which(program)
+    if installed is None:
         print(f"{program} is not installed")
         sys.exit(SKIPPED)
     with tempfile.TemporaryDirectory(prefix="saline-stock-") as scratch:
         cpus = ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
-        command = [program, "--lcores", f"0@({cpus}),1@({cpus})", "--no-huge", "-m", "512",
+        command = [shutil.copy(installed, scratch), "--lcores", f"0@({cpus}),1@({cpus})", "--no-huge", "-m", "512",
                    "--no-pci", "--no-shconf", "--no-telemetry",
                    "--file-prefix", f"saline{os.getpid()}",
                    "-d", "librte_net_saline.so", "--vdev", f"net_saline0,transport={transport}"]
         process = subprocess.Popen(
             command + words, text=True, cwd=scratch, errors="replace", stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             env={**os.environ, **dict(environment), "LD_LIBRARY_PATH": library_dir,
                  "RUNTIME_DIRECTORY": scratch})
         typist = threading.Thread(target=type_in, args=(process, lines), daemon=True)
