@@ -46,8 +46,8 @@ def run(program, library_dir, transport, words, lines, environment=(), timeout=6
         sys.exit(SKIPPED)
     with tempfile.TemporaryDirectory(prefix="saline-stock-") as scratch:
         cpus = ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
-        command = [shutil.copy(installed, scratch), "--lcores", f"0@({cpus}),1@({cpus})", "--no-huge", "-m", "512",
-                   "--no-pci", "--no-shconf", "--no-telemetry",
+        command = [shutil.copy(installed, scratch), "--lcores", f"0@({cpus}),1@({cpus})",
+                   "--no-huge", "-m", "512", "--no-pci", "--no-shconf", "--no-telemetry",
                    "--file-prefix", f"saline{os.getpid()}",
                    "-d", "librte_net_saline.so", "--vdev", f"net_saline0,transport={transport}"]
         process = subprocess.Popen(
