@@ -27,10 +27,11 @@ host_up() {
     wire+=",device=0"
     wrapper=(sim/emulation/run -b "$build" -m iface:cable)
   fi
-  in_host "$side" "${wrapper[@]}" "$build/bin/salined" --no-huge --memory 256 \
+  # exec, so that the process written down is the daemon (or its wrapper) and no shell.
+  (exec ip netns exec "saline-$side" "${wrapper[@]}" "$build/bin/salined" --no-huge --memory 256 \
     --host-port tap:saline0 --wire-port "$wire" \
     --socket "$state/$side.pfkey" --control "$state/$side.control" \
-    >"$state/$side.log" 2>&1 </dev/null &
+    >"$state/$side.log" 2>&1 </dev/null) &
   echo $! >"$state/$side.pid"
 
   local deadline=$((SECONDS + 60))
@@ -65,8 +66,10 @@ hosts_up() {
 
 hosts_key() {
   local side
+  # setkey warns of key files that others can read, and rightly so.
+  install -m 600 sim/scenario/associations.conf "$state/associations.conf"
   for side in left right; do
-    SALINE_PFKEY="$state/$side.pfkey" "$build/bin/setkey" -f sim/scenario/associations.conf
+    SALINE_PFKEY="$state/$side.pfkey" "$build/bin/setkey" -f "$state/associations.conf"
     SALINE_PFKEY="$state/$side.pfkey" "$build/bin/setkey" -f "sim/scenario/$side.conf"
   done
 }
