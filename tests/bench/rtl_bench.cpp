@@ -2,8 +2,9 @@
 // follow each other without a gap, clocks from a packet's first beat in to its last beat out of an
 // idle engine, and the simulation's own speed. ESP tunnel mode, IPv4 in IPv4. Sizes are those of
 // the inner packet. At 250 MHz, 50 bytes per clock are 100 Gb/s.
-#include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -93,14 +94,14 @@ double cycles_per_second(EngineBench& engine) {
     offer(engine, flow, true);
     offer(engine, flow, false);
   }
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();  // processor time: the machine may be busy
   const uint64_t from = engine.cycles;
   engine.run();
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  const double took_s = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   engine.delivered();
   engine.sent();
   engine.unlink(flow.sa.spi);
-  return static_cast<double>(engine.cycles - from) / took.count();
+  return static_cast<double>(engine.cycles - from) / took_s;
 }
 
 }  // namespace
@@ -116,10 +117,11 @@ int main() {
     }
   }
   for (size_t bytes : {64U, 512U, 1420U}) {
-    for (bool inward : {false, true}) {
-      std::printf("rtl.latency%zu.%s.cycles: %llu\n", bytes, inward ? "in" : "out",
-                  static_cast<unsigned long long>(latency(engine, bytes, inward)));
-    }
+    const unsigned long long out = latency(engine, bytes, false);
+    const unsigned long long in = latency(engine, bytes, true);
+    std::printf("rtl.latency%zu.out.cycles: %llu\n", bytes, out);
+    std::printf("rtl.latency%zu.in.cycles: %llu\n", bytes, in);
+    std::printf("rtl.latency%zu.cycles: %llu\n", bytes, out + in);
   }
   std::printf("rtl.sim_cycles_per_s: %.0f\n", cycles_per_second(engine));
   return 0;

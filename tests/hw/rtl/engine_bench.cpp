@@ -36,14 +36,18 @@ EngineBench::EngineBench(uint64_t seed_value)
 EngineBench::~EngineBench() { model.final(); }
 
 void EngineBench::tick() {
-  mac_tx_.stall_percent = hold_mac ? 100 : rx_.stall_percent;
   clock(model, random, tx_meta_, tx_, mac_rx_, mac_tx_, rx_meta_, rx_, event_channel_);
   cycles++;
 }
 
 void EngineBench::stall(unsigned percent) {
   tx_meta_.stall_percent = tx_.stall_percent = mac_rx_.stall_percent = percent;
-  rx_meta_.stall_percent = rx_.stall_percent = event_channel_.stall_percent = percent;
+  event_channel_.stall_percent = percent;
+  stall_sinks(percent);
+}
+
+void EngineBench::stall_sinks(unsigned percent) {
+  mac_tx_.stall_percent = rx_meta_.stall_percent = rx_.stall_percent = percent;
 }
 
 void EngineBench::transmit(const Bytes& frame, const TxDescriptor& how) {

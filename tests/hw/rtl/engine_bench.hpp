@@ -47,6 +47,8 @@ class EngineBench {
   void run();
   void tick();
   void stall(unsigned percent);
+  /// Of the MAC, the host and its completions.
+  void stall_sinks(unsigned percent);
   void stall_events(unsigned percent) { event_channel_.stall_percent = percent; }
 
   std::vector<Bytes> sent() { return std::exchange(mac_packets_.done, {}); }
@@ -73,7 +75,6 @@ class EngineBench {
   Random random;
   Vipsec_engine model;
   uint64_t cycles = 0;
-  bool hold_mac = false;  // mac_tx takes nothing
 
  private:
   using Record = VlWide<8>;

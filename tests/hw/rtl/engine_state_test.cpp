@@ -324,7 +324,7 @@ TEST_F(State, InstallUnderTrafficNeverDeliversTwice) {
       engine.receive(secret);
       engine.receive(secret);
     }
-    for (size_t wait = random.between(0, 100); wait > 0; wait--) engine.tick();
+    for (size_t wait = random.between(0, 400); wait > 0; wait--) engine.tick();
     // The slot is emptied, so that its window stands still; the new SA goes on from its edge.
     engine.remove(Table::ingress_sa, 0);
     SaContext again = sa;
@@ -340,7 +340,7 @@ TEST_F(State, InstallUnderTrafficNeverDeliversTwice) {
     EXPECT_EQ(passed.count(frame), 1U);
     EXPECT_NE(std::ranges::find(frames, frame), frames.end());
   }
-  EXPECT_GT(passed.size(), 20U);
+  EXPECT_GT(passed.size(), 10U);
 }
 
 TEST_F(State, RemoveUnderTrafficStopsTheSa) {

@@ -109,4 +109,46 @@ TEST_F(Engine, OpensWhatTheModelProtects) {
   }
 }
 
+// The largest frames while nobody takes anything for a long time, then all of it: the stores fill,
+// every stage stops and goes on.
+TEST_F(Engine, LosesNothingWhenItsSinksPause) {
+  std::vector<SaContext> sas;
+  for (uint16_t i = 0; i < 4; i++) {
+    sas.push_back(make_sa(random, i % 2 == 0, i / 2 == 0, false, true));
+    sas[i].deliver_failed = true;
+    engine.install(Table::egress_sa, i, sas[i]);
+    engine.hold(i, sas[i], {});
+  }
+  std::vector<Bytes> expected_out, expected_in;
+  std::vector<uint64_t> numbers(4);
+  for (int i = 0; i < 120; i++) {
+    const auto index = static_cast<uint16_t>(random.between(0, 3));
+    const SaContext& sa = sas[index];
+    const Bytes frame = carried_frame(random, sa, random.percent(20) ? 16000 : 200);
+    const Bytes secret = protect(frame, sa, ++numbers[index]);
+    engine.transmit(frame, index, sa);
+    expected_out.push_back(secret);
+    Bytes arriving = secret;
+    if (random.percent(20)) {
+      arriving.back() ^= 1;
+      expected_in.emplace_back(arriving.begin(),
+                               arriving.begin() + std::min<long>(128, std::ssize(arriving)));
+    } else {
+      expected_in.push_back(without_padding(frame));
+    }
+    engine.receive(arriving);
+  }
+  for (int pause = 0; pause < 8; pause++) {
+    engine.stall_sinks(100);
+    for (int i = 0; i < 1500; i++) engine.tick();
+    engine.stall_sinks(static_cast<unsigned>(random.between(0, 60)));
+    for (size_t i = random.between(1, 600); i > 0; i--) engine.tick();
+  }
+  engine.run();
+  EXPECT_EQ(engine.sent(), expected_out);
+  const auto delivered = engine.delivered();
+  ASSERT_EQ(delivered.size(), expected_in.size());
+  for (size_t i = 0; i < delivered.size(); i++) EXPECT_EQ(delivered[i].frame, expected_in[i]) << i;
+}
+
 }  // namespace
