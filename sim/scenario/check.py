@@ -219,6 +219,7 @@ def show_table(left, right):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     cable = f"{STATE}/cable.pcap"
     with capture(cable):
         for name, source, destination, _, _ in FLOWS:
