@@ -61,34 +61,40 @@ def inside(namespace):
         os.close(home)
 
 
+class Ear:
+    """What arrives at one device of one namespace, from now on."""
+
+    def __init__(self, namespace, device):
+        with inside(namespace):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            self.socket.bind((device, 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.socket.settimeout(0.2)
+
+    def frames(self):
+        """All frames so far."""
+        found = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                frame, address = self.socket.recvfrom(65536)
+                if address[2] != socket.PACKET_OUTGOING:
+                    found.append(frame)
+        return found
+
+
 class Cable:
     """What passes on the cable from now on. Each end is asked for what arrives there: what a daemon
     sends past the queueing discipline is not shown to other sockets of its own end."""
 
     def __init__(self, left, right):
-        self.ends = []
-        for namespace in (left, right):
-            with inside(namespace):
-                end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-                end.bind(("cable", 0))
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-            end.settimeout(0.2)
-            self.ends.append(end)
+        self.left, self.right = Ear(left, "cable"), Ear(right, "cable")
 
     def frames(self):
-        """All frames so far."""
-        found = []
-        for end in self.ends:
-            with contextlib.suppress(TimeoutError):
-                while True:
-                    frame, address = end.recvfrom(65536)
-                    if address[2] != socket.PACKET_OUTGOING:
-                        found.append(frame)
-        return found
+        return self.left.frames() + self.right.frames()
 
     def send_right(self, frame):
         """As if the left host had sent it."""
-        self.ends[0].send(frame)
+        self.left.socket.send(frame)
 
 
 def protocol_of(frame):
@@ -183,6 +189,10 @@ class Host:
 
     def association(self, spi):
         return next(sa for sa in self.status()["associations"] if sa["spi"] == spi)
+
+    def ear(self):
+        """What the daemon delivers to this host."""
+        return Ear(self.namespace, "saline0")
 
     def drops(self, reason):
         return self.status()["drops"].get(reason, 0)

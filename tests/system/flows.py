@@ -84,7 +84,13 @@ def gcm_transport_ipv6(hosts, path):
 
 
 def tunnel_over_ipv6(hosts, path):
-    """The outer destination is nobody's next hop yet: the daemon has the kernel find it."""
+    """The outer destination is nobody's next hop yet: the daemon has the kernel find it. What the
+    host takes for the next hop of the inner packets is a station that does not exist."""
+    for host, peer in ((hosts.left, 2), (hosts.right, 1)):
+        host.run("ip", "neighbour", "add", "10.9.0.99", "lladdr", "02:00:00:00:00:99", "dev",
+                 "saline0")
+        host.run("ip", "route", "replace", f"192.168.{peer}.0/24", "via", "10.9.0.99", "dev",
+                 "saline0", "src", host.inner)
     key_both(hosts, ESP, "fd09::1", "fd09::2", (0x5001, 0x5002), encrypt=GCM_128, mode=TUNNEL)
     police_both(hosts, "192.168.1.0/24", "192.168.2.0/24",
                 [request(PROTO_ESP, TUNNEL, ends=("fd09::1", "fd09::2"))],
@@ -92,6 +98,16 @@ def tunnel_over_ipv6(hosts, path):
     eventually(lambda: hosts.left.ping("192.168.1.1", "192.168.2.1", 1, 1) == 1,
                "the next hops are found", 15)
     check_flow(hosts, "192.168.1.1", "192.168.2.1", "esp", (0x5001, 0x5002), path)
+
+
+def discovery(hosts, path):
+    """A policy for everything does not lock out neighbour discovery, which no SA protects."""
+    key_both(hosts, ESP, "fd09::1", "fd09::2", (0x5101, 0x5102), encrypt=GCM_256)
+    police_both(hosts, "::/0", "::/0", [request(PROTO_ESP, TRANSPORT)])
+    for host in (hosts.left, hosts.right):
+        host.run("ip", "neighbour", "flush", "all")
+    check_flow(hosts, "fd09::1", "fd09::2", "esp", (0x5101, 0x5102), path)
+    expect(hosts.left.status()["flows"]["outbound"]["discovery"] > 0, "counted as discovery")
 
 
 def bundle(hosts, _):
@@ -236,6 +252,7 @@ def intruder(hosts, path):
     mine = [frame for frame in cable.frames()
             if protocol_of(frame) == "esp" and frame[6:12] == bytes.fromhex(mac.replace(":", ""))]
     before = {reason: hosts.right.drops(reason) for reason in ("replay", "icv", "policy", "no_sa")}
+    ear = hosts.right.ear()
     for frame in mine:
         cable.send_right(frame)
     eventually(lambda: hosts.right.drops("replay") == before["replay"] + len(mine),
@@ -253,6 +270,8 @@ def intruder(hosts, path):
     cable.send_right(clear)
     eventually(lambda: hosts.right.drops("policy") == before["policy"] + 1,
                "clear UDP where ESP is demanded refused")
+    delivered = [frame for frame in ear.frames() if protocol_of(frame) != "link"]
+    expect(not delivered, "none of it reached the host")
     expect(hosts.left.ping("fd09::1", "fd09::2", 2) == 2, "and the SA still works")
 
 
@@ -324,6 +343,7 @@ FLOWS = {
     "gcm_tunnel": (gcm_tunnel, ()),
     "gcm_transport_ipv6": (gcm_transport_ipv6, ()),
     "tunnel_over_ipv6": (tunnel_over_ipv6, ()),
+    "discovery": (discovery, ()),
     "bundle": (bundle, ()),
     "ah_tunnel": (ah_tunnel, ()),
     "discard": (discard, ()),
