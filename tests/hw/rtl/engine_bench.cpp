@@ -1,3 +1,4 @@
+// engine_bench.hpp: ports, channels and the clock of the Verilated engine.
 #include "tests/hw/rtl/engine_bench.hpp"
 
 namespace saline::hw::bench {

@@ -1,3 +1,4 @@
+// esp_model.hpp: frames and ESP packets, byte by byte.
 #include "tests/hw/rtl/esp_model.hpp"
 
 namespace saline::hw::bench {

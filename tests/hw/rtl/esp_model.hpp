@@ -20,8 +20,8 @@ struct FrameForm {
   bool fragment = false;  // a first fragment
   uint8_t traffic_class = 0;
   bool df = false;
-  size_t padding = 0;         // Ethernet bytes behind the IP packet
-  Bytes source = {};         // 4 or 16 bytes; random when empty
+  size_t padding = 0;  // Ethernet bytes behind the IP packet
+  Bytes source = {};   // 4 or 16 bytes; random when empty
   Bytes destination = {};
 };
 

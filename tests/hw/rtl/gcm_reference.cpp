@@ -1,3 +1,4 @@
+// gcm_reference.hpp: AES-GCM by OpenSSL.
 #include "tests/hw/rtl/gcm_reference.hpp"
 
 #include <openssl/evp.h>
