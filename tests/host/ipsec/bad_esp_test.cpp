@@ -244,6 +244,11 @@ TEST(BadEsp, A13InnerLengthRulesAndTfcPaddingIsTrimmed) {
   Bytes padded = kInner;
   padded.insert(padded.end(), 46, 0xFC);  // traffic flow confidentiality
   EXPECT_EQ(received(spec, craft_esp(spec, 1, with_trailer(padded, 0, kIpv4))), kInner);
+  Host host;
+  auto sa = host.add(spec);
+  Buffer counted(craft_esp(spec, 1, with_trailer(padded, 0, kIpv4)));
+  EXPECT_EQ(host.open(counted).reason, DropReason::none);
+  EXPECT_EQ(sa->counters().bytes.get(), kInner.size()) << "padding is not counted";
   Bytes cut = kInner;
   cut.resize(cut.size() - 2);
   expect_refused(spec, craft_esp(spec, 1, with_trailer(cut, 0, kIpv4)), DropReason::malformed, 1);

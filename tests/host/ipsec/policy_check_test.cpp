@@ -102,6 +102,10 @@ TEST(PolicyCheck, AnyEspIsNotTheEspThatWasAsked) {
   other.source = "10.0.0.66";
   other.spi = 0x2002;
   EXPECT_EQ(ask({other}, {{kEspTunnel}}, kBehindGateways), DropReason::policy) << "another peer";
+  other = kEspTunnel;
+  other.destination = "10.0.0.77";
+  EXPECT_EQ(ask({other}, {{kEspTunnel}}, kBehindGateways), DropReason::policy)
+      << "another of our own addresses";
   EXPECT_EQ(ask({kEspTransport}, {{kEspTunnel}}, kBetweenGateways), DropReason::policy)
       << "another mode";
   EXPECT_EQ(ask({kAhTransport}, {{kEspTransport}}, kBetweenGateways), DropReason::policy)
