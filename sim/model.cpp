@@ -18,8 +18,8 @@ namespace saline::sim {
 
 namespace {
 
-// One progress() gives at most so many clocks: about a dozen frames, so that the driver can post and
-// take while the card is busy.
+// One progress() gives at most so many clocks: about a dozen frames, so that the driver can post
+// and take while the card is busy.
 constexpr unsigned kProgressCycles = 500;
 constexpr std::size_t kPage = 4096;
 
