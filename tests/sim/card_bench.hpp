@@ -15,8 +15,7 @@
 namespace saline::sim {
 
 // A Transport over a Card in this process whose MAC is a pair of queues. Every address of the
-// process is a device address; `failing_reads` makes that many read bursts of frames answer with an
-// AXI error.
+// process is a device address.
 class BenchTransport : public driver::Transport, private Memory {
  public:
   BenchTransport(std::shared_ptr<QueueMac> mac, CardOptions options)
@@ -112,12 +111,12 @@ class CardBench {
   }
 
   // Gives frames to the card's MAC and returns what the host got, in order.
-  std::vector<Received> receive(const std::vector<Bytes>& frames) {
+  std::vector<Received> receive(const std::vector<Mac::Frame>& frames) {
     std::vector<Received> out;
     std::size_t given = 0;
     while (given < frames.size()) {
       for (int n = 0; n < 64 && given < frames.size(); ++n, ++given)
-        mac_->to_receive.push_back({frames[given], false});
+        mac_->to_receive.push_back(frames[given]);
       transport_->settle();
       drain(out);
     }

@@ -30,6 +30,29 @@ class PacketSource {
     return out;
   }
 
+  // From a few addresses and ports only, now and then a fragment: for what selects packets.
+  base::Address near_address(base::Family family) {
+    base::Address out;
+    out.family = family;
+    out.bytes[0] = family == base::Family::ipv4 ? 10 : 0xFD;
+    out.bytes[base::address_bytes(family) - 2] = static_cast<std::uint8_t>(below(2));
+    out.bytes[base::address_bytes(family) - 1] = static_cast<std::uint8_t>(below(4));
+    return out;
+  }
+  Bytes near_packet(const base::Address& source, const base::Address& destination) {
+    Bytes out = packet(source, destination);
+    ipsec::Headers headers;
+    if (!ipsec::parse_headers(out, headers) || headers.upper_protocol == 47) return out;
+    put16(out, headers.upper_offset, below(4));
+    put16(out, headers.upper_offset + 2, below(4));
+    if (source.family == base::Family::ipv4 && one_in(6)) {
+      put16(out, 6, 0x2000 | (one_in(2) ? below(100) : 0));
+      put16(out, 10, 0);
+      put16(out, 10, ipsec::ipv4_header_checksum({out.data(), headers.upper_offset}));
+    }
+    return out;
+  }
+
   // A well-formed packet; small sizes are likelier, as their edges are where mistakes live.
   Bytes packet(const base::Address& source, const base::Address& destination) {
     const std::size_t payload = one_in(4) ? below(1400) : below(90);

@@ -39,6 +39,7 @@ module ipsec_engine #(
     input  logic                       rx_delivered_i,
     input  logic [15:0]                rx_delivered_bytes_i,
     input  logic                       event_lost_i,
+    input  logic                       bus_error_i,
     input  logic                       tx_meta_valid_i,
     output logic                       tx_meta_ready_o,
     input  saline_pkg::tx_descriptor_t tx_meta_i,
@@ -239,7 +240,7 @@ module ipsec_engine #(
   // ---- Counters
   logic [63:0] tx_drops[32];
   logic [63:0] rx_drops[32];
-  logic [63:0] delivered_q, delivered_bytes_q, lost_q;
+  logic [63:0] delivered_q, delivered_bytes_q, lost_q, bus_errors_q;
   always_ff @(posedge clk_i) begin
     if (tx_drop_i) tx_drops[tx_drop_reason_i[4:0]] <= tx_drops[tx_drop_reason_i[4:0]] + 64'd1;
     if (rx_drop_i) rx_drops[rx_drop_reason_i[4:0]] <= rx_drops[rx_drop_reason_i[4:0]] + 64'd1;
@@ -251,11 +252,13 @@ module ipsec_engine #(
       delivered_q       <= '0;
       delivered_bytes_q <= '0;
       lost_q            <= '0;
+      bus_errors_q      <= '0;
     end else begin
       delivered_q       <= delivered_q + {63'd0, rx_delivered_i};
       delivered_bytes_q <= delivered_bytes_q
                            + (rx_delivered_i ? {48'd0, rx_delivered_bytes_i} : '0);
       lost_q            <= lost_q + {63'd0, event_lost_i};
+      bus_errors_q      <= bus_errors_q + {63'd0, bus_error_i};
     end
   end
 
@@ -273,6 +276,7 @@ module ipsec_engine #(
         saline_pkg::PortCountRxPackets: count_record_o[511:448] <= delivered_q;
         saline_pkg::PortCountRxBytes:   count_record_o[511:448] <= delivered_bytes_q;
         saline_pkg::PortCountEventLost: count_record_o[511:448] <= lost_q;
+        saline_pkg::PortCountBusErrors: count_record_o[511:448] <= bus_errors_q;
         default: ;
       endcase
       default: ;
