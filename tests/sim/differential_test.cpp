@@ -181,7 +181,7 @@ class Differential : public testing::TestWithParam<unsigned> {
  protected:
   Differential()
       : seed(number_from("SALINE_SEED", std::random_device{}())),
-        rounds(number_from("SALINE_ROUNDS", 400)),
+        rounds(number_from("SALINE_ROUNDS", 1000)),
         random(seed),
         bench({GetParam(), seed}) {}
 
