@@ -105,6 +105,12 @@ constexpr std::uint32_t round_up(std::uint32_t value, std::uint32_t unit) noexce
 
 }  // namespace
 
+bool may_cycle(const SaConfig& config) noexcept {
+  return (config.flags & kFlagCycleSequence) != 0 && !config.extended_sequence &&
+         config.replay_window == 0 &&
+         (config.encryption == nullptr || !config.encryption->is_counter_mode());
+}
+
 SecurityAssociation::SecurityAssociation(SaConfig config)
     : config_(std::move(config)),
       sequence_(config_.sequence),
@@ -156,16 +162,13 @@ std::uint32_t SecurityAssociation::overhead(std::uint32_t payload,
   return 8 + iv_bytes() + round_up(payload + 2, pad_to()) - payload + icv_bytes();
 }
 
-// RFC 4303 §3.3.3. A counter mode never starts over: the IV would repeat under one key.
+// RFC 4303 §3.3.3.
 hw::DropReason SecurityAssociation::next_sequence(std::uint64_t& sequence) noexcept {
   const std::uint64_t last = config_.extended_sequence ? std::numeric_limits<std::uint64_t>::max()
                                                        : std::numeric_limits<std::uint32_t>::max();
   if (sequence_ == last) {
     raise(kEventSeqOverflow);
-    const bool may_cycle =
-        (config_.flags & kFlagCycleSequence) != 0 && !config_.extended_sequence &&
-        (config_.encryption == nullptr || !config_.encryption->is_counter_mode());
-    if (!may_cycle) return hw::DropReason::seq_overflow;
+    if (!may_cycle(config_)) return hw::DropReason::seq_overflow;
     sequence_ = 0;
     sequence = 0;
   } else {

@@ -61,6 +61,10 @@ struct SaConfig {
   bool allow_unauthenticated = false;  // encryption without integrity; else refused
 };
 
+// Whether the sequence number may start over after its last: only where the operator asks for it,
+// anti-replay is off (RFC 4303 §3.3.3), and no counter mode's IV would repeat under one key.
+bool may_cycle(const SaConfig& config) noexcept;
+
 // Written by the data thread with plain relaxed stores, read by anyone.
 class Counter {
  public:

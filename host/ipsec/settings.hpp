@@ -10,9 +10,9 @@ namespace saline::ipsec {
 
 enum class DfBit : std::uint8_t { clear = 0, set = 1, copy = 2 };
 
-// KAME's ecn variable: 0 forbids ECN in the outer header, 1 is RFC 6040 normal mode, 2 copies the
-// whole TOS and leaves the inner header alone (KAME's -1).
-enum class Ecn : std::uint8_t { forbidden = 0, allowed = 1, copy_only = 2 };
+// The ecn variable: 0 keeps ECN out of the outer header, 1 is KAME's "ECN friendly" (RFC 3168
+// §9.1.1, full functionality), 2 is RFC 6040 normal mode.
+enum class Ecn : std::uint8_t { forbidden = 0, friendly = 1, rfc6040 = 2 };
 
 // One per family: net.inet.ipsec and net.inet6.ipsec6. Where a variable is an IPv4 matter only, the
 // IPv6 set's copy is not read.

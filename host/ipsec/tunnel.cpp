@@ -11,6 +11,8 @@ namespace {
 
 using base::Family;
 
+constexpr std::uint8_t kEct1 = 1;
+constexpr std::uint8_t kEct0 = 2;
 constexpr std::uint8_t kCongestionExperienced = 3;
 
 bool outer_df(DfBit mode, const std::uint8_t* inner) noexcept {
@@ -43,17 +45,20 @@ void set_ecn(std::uint8_t* header, std::uint8_t ecn) noexcept {
 }
 
 std::uint8_t outer_ecn(Ecn mode, std::uint8_t inner) noexcept {
-  return mode == Ecn::forbidden ? 0 : inner;
+  if (mode == Ecn::forbidden) return 0;
+  // RFC 3168 §9.1.1: a mark made before the tunnel stays inside.
+  if (mode == Ecn::friendly && inner == kCongestionExperienced) return kEct0;
+  return inner;
 }
 
 bool inner_ecn(Ecn mode, std::uint8_t inner, std::uint8_t outer, std::uint8_t& result) noexcept {
   result = inner;
-  if (mode != Ecn::allowed) return true;
+  if (mode == Ecn::forbidden) return true;
   if (outer == kCongestionExperienced) {
     if (inner == 0) return false;
     result = kCongestionExperienced;
-  } else if (outer == 1 && inner == 2) {
-    result = 1;
+  } else if (mode == Ecn::rfc6040 && outer == kEct1 && inner == kEct0) {
+    result = kEct1;
   }
   return true;
 }
@@ -63,8 +68,7 @@ void write_outer_header(const Packet& packet, const OuterHeader& outer, const st
   const Family family = outer.destination.family;
   const FamilySettings& variables = settings.of(family);
   const std::uint8_t inner_class = traffic_class(inner);
-  std::uint8_t dscp =
-      settings.copy_dscp || variables.ecn == Ecn::copy_only ? inner_class & 0xFC : 0;
+  const std::uint8_t dscp = settings.copy_dscp ? inner_class & 0xFC : 0;
   const auto outer_class =
       static_cast<std::uint8_t>(dscp | outer_ecn(variables.ecn, inner_class & 3));
   std::uint8_t* header = packet.data;

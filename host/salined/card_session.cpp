@@ -199,9 +199,10 @@ std::string put_tunnel(const SaConfig& config, const rte_security_capability& ab
     if (settings.copy_dscp && !able.ipsec.options.copy_dscp) return "copy of DSCP not in card";
     ipsec.options.copy_dscp = settings.copy_dscp;
   }
-  if (variables.ecn == ipsec::Ecn::copy_only) return "ecn=-1 not in card";
-  ipsec.options.ecn = variables.ecn == ipsec::Ecn::allowed;
-  if (ipsec.options.ecn && !able.ipsec.options.ecn) return "ecn=1 not in card";
+  // rte_security knows RFC 6040 and no ECN at all, nothing between.
+  if (variables.ecn == ipsec::Ecn::friendly) return "ecn=1 not in card";
+  ipsec.options.ecn = variables.ecn == ipsec::Ecn::rfc6040;
+  if (ipsec.options.ecn && !able.ipsec.options.ecn) return "ecn=2 not in card";
   if (family == base::Family::ipv4) {
     ipsec.tunnel.type = RTE_SECURITY_IPSEC_TUNNEL_IPV4;
     std::memcpy(&ipsec.tunnel.ipv4.src_ip, config.source.bytes.data(), 4);
@@ -222,11 +223,7 @@ std::string put_tunnel(const SaConfig& config, const rte_security_capability& ab
 std::string put_state(const SaConfig& config, const rte_security_capability& able, bool inbound,
                       rte_security_ipsec_xform& ipsec) {
   if (config.extended_sequence && !able.ipsec.options.esn) return "esn not in card";
-  // The card never starts over, and neither does a counter mode anywhere, or an extended number.
-  if ((config.flags & ipsec::kFlagCycleSequence) != 0 && !config.encryption->is_counter_mode() &&
-      !config.extended_sequence) {
-    return "cycling sequence not in card";
-  }
+  if (ipsec::may_cycle(config)) return "cycling sequence not in card";  // it never starts over
   if ((config.flags & (ipsec::kFlagPadRandom | ipsec::kFlagPadZero)) != 0) {
     return "padding contents not in card";
   }

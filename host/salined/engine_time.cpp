@@ -33,12 +33,6 @@ bool absent(const Address& address) {
   return address.family == base::Family::none || address.is_unspecified();
 }
 
-// Whether the sequence number may start over; never under a counter mode (RFC 4106 §3.1).
-bool may_cycle(const ipsec::SaConfig& config) {
-  return (config.flags & ipsec::kFlagCycleSequence) != 0 && !config.extended_sequence &&
-         (config.encryption == nullptr || !config.encryption->is_counter_mode());
-}
-
 pfkey::AddressExtension host_address(const Address& address) {
   return {{address, 0}, 0, static_cast<std::uint8_t>(8 * base::address_bytes(address.family))};
 }
@@ -165,7 +159,7 @@ void Engine::take_events() {
     }
     // A sequence number that is used up ends the SA as a lifetime does (RFC 4303 §3.3.3).
     const bool over =
-        (events & ipsec::kEventSeqOverflow) != 0 && !may_cycle(entry.association->config());
+        (events & ipsec::kEventSeqOverflow) != 0 && !ipsec::may_cycle(entry.association->config());
     if ((events & ipsec::kEventHard) != 0 || over) {
       dead.push_back(id);
     } else if ((events & ipsec::kEventSoft) != 0) {

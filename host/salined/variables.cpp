@@ -39,10 +39,8 @@ void add_family(Variables& table, const std::string& prefix, Family family) {
   table[prefix + "esp_net_deflev"] = level(family, &FamilySettings::esp_tunnel);
   table[prefix + "ah_trans_deflev"] = level(family, &FamilySettings::ah_transport);
   table[prefix + "ah_net_deflev"] = level(family, &FamilySettings::ah_tunnel);
-  // KAME writes "copy all, ignore on exit" as -1.
-  table[prefix + "ecn"] = {-1, 1, [=](Settings& settings, int value) {
-                             (settings.*family).ecn =
-                                 value < 0 ? ipsec::Ecn::copy_only : static_cast<ipsec::Ecn>(value);
+  table[prefix + "ecn"] = {0, 2, [=](Settings& settings, int value) {
+                             (settings.*family).ecn = static_cast<ipsec::Ecn>(value);
                            }};
 }
 

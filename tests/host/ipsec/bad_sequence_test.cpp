@@ -156,6 +156,21 @@ TEST(SequenceCycle, AManualSaMayCycleButACounterModeNever) {
   }
 }
 
+TEST(SequenceCycle, NeverWithAntiReplayOrExtendedNumbers) {
+  for (bool esn : {false, true}) {
+    SaSpec spec;
+    spec.esn = esn;
+    SaConfig config = config_of(spec);
+    config.sequence = esn ? 0xFFFFFFFFFFFFFFFFull : 0xFFFFFFFFull;
+    config.flags = kFlagCycleSequence;
+    config.replay_window = esn ? 0 : 32;
+    Host host;
+    host.add(std::move(config));
+    Buffer buffer(kPlain);
+    EXPECT_EQ(host.protect(buffer, policy_for({spec})).reason, DropReason::seq_overflow) << esn;
+  }
+}
+
 TEST(SequenceBurst, B7DuplicatesInOneBurstAreAcceptedOnce) {
   Host host;
   auto sa = host.add(gcm());

@@ -48,29 +48,37 @@ Bytes protect(const SaSpec& spec, const Bytes& inner, const Settings& settings) 
 
 }  // namespace
 
-TEST(Ecn, FollowsTheTablesOfRfc6040) {
+TEST(Ecn, FollowsTheTablesOfRfc3168AndRfc6040) {
   SALINE_NEEDS_VECTORS("own/ecn_tunnel.json");
   const JsonFile file(vectors_path("own/ecn_tunnel.json"));
-  const Json encapsulation = file.root()["encap_outer_by_inner"];
+  const Json entry = file.root()["encap_outer_by_inner"];
+  const Json exit = file.root()["decap_result_by_inner_then_outer"];
+  struct Row {
+    Ecn mode;
+    const char* on_entry;
+    const char* on_exit;
+  };
+  constexpr Row kRows[] = {{Ecn::forbidden, "kame_ecn_0_limited", nullptr},
+                           {Ecn::friendly, "kame_ecn_1_rfc3168_full", "kame_ecn_1_rfc3168_full"},
+                           {Ecn::rfc6040, "rfc6040_normal", "rfc6040"}};
   // The table's rows and columns are in the order of its `codepoints`: 0, 1, 2, 3.
-  for (std::uint8_t inner = 0; inner < 4; ++inner) {
-    EXPECT_EQ(outer_ecn(Ecn::allowed, inner), encapsulation["rfc6040_normal"][inner].number());
-    EXPECT_EQ(outer_ecn(Ecn::forbidden, inner), encapsulation["rfc6040_compat"][inner].number());
-    EXPECT_EQ(outer_ecn(Ecn::copy_only, inner),
-              encapsulation["kame_ecn_minus1_nocare"][inner].number());
-    for (std::uint8_t outer = 0; outer < 4; ++outer) {
-      const Json expected = file.root()["decap_result_by_inner_then_outer"]
-                                       ["rfc"
-                                        "6040"][inner][outer];
-      std::uint8_t result = 9;
-      const bool passed = inner_ecn(Ecn::allowed, inner, outer, result);
-      EXPECT_EQ(passed, !expected.is_text()) << int{inner} << int{outer};
-      if (passed) {
-        EXPECT_EQ(result, expected.number()) << int{inner} << int{outer};
-      }
-      for (Ecn mode : {Ecn::forbidden, Ecn::copy_only}) {
-        EXPECT_TRUE(inner_ecn(mode, inner, outer, result));
-        EXPECT_EQ(result, inner);
+  for (const Row& row : kRows) {
+    SCOPED_TRACE(row.on_entry);
+    for (std::uint8_t inner = 0; inner < 4; ++inner) {
+      EXPECT_EQ(outer_ecn(row.mode, inner), entry[row.on_entry][inner].number());
+      for (std::uint8_t outer = 0; outer < 4; ++outer) {
+        std::uint8_t result = 9;
+        const bool passed = inner_ecn(row.mode, inner, outer, result);
+        if (row.on_exit == nullptr) {
+          EXPECT_TRUE(passed);
+          EXPECT_EQ(result, inner);
+          continue;
+        }
+        const Json expected = exit[row.on_exit][inner][outer];
+        EXPECT_EQ(passed, !expected.is_text()) << int{inner} << int{outer};
+        if (passed) {
+          EXPECT_EQ(result, expected.number()) << int{inner} << int{outer};
+        }
       }
     }
   }
@@ -78,7 +86,7 @@ TEST(Ecn, FollowsTheTablesOfRfc6040) {
 
 TEST(Ecn, MarksGoThroughWholePacketsOfAllFamilies) {
   Settings settings;
-  settings.ipv4.ecn = settings.ipv6.ecn = Ecn::allowed;
+  settings.ipv4.ecn = settings.ipv6.ecn = Ecn::rfc6040;
   for (const SaSpec& spec : {kOver4, kOver6}) {
     for (const Bytes& inner : {kInner4, kInner6}) {
       Bytes wire = protect(spec, with_class(inner, 0xB8 | 2), settings);
@@ -96,7 +104,7 @@ TEST(Ecn, MarksGoThroughWholePacketsOfAllFamilies) {
 
 TEST(Ecn, D11CongestionOnAPacketThatCannotCarryItIsDropped) {
   Settings settings;
-  settings.ipv4.ecn = Ecn::allowed;
+  settings.ipv4.ecn = Ecn::rfc6040;
   Bytes wire = protect(kOver4, kInner4, settings);
   set_ecn(wire.data(), 3);
   Host host;

@@ -130,8 +130,21 @@ TEST_F(CardSession, SaysWhyNot) {
   ah.integrity_key = base::Secret(std::vector<std::uint8_t>(20, 1));
   EXPECT_EQ(decide(std::move(ah)), "ah not in card");
 
-  settings.ipv4.ecn = ipsec::Ecn::allowed;
+  auto tunnel = gcm(20);
+  EXPECT_EQ(tunnel.mode, ipsec::Mode::tunnel);
+  settings.ipv4.ecn = ipsec::Ecn::rfc6040;
+  EXPECT_EQ(decide(std::move(tunnel)), "ecn=2 not in card");
+}
+
+TEST_F(CardSession, EcnIsWhatTheVariableSays) {
+  for (auto& row : port.security) row.ipsec.options.ecn = 1;
+  EXPECT_EQ(decide(gcm(20)), "");
+  EXPECT_FALSE(request.conf.ipsec.options.ecn);
+  settings.ipv4.ecn = ipsec::Ecn::friendly;
   EXPECT_EQ(decide(gcm(20)), "ecn=1 not in card");
+  settings.ipv4.ecn = ipsec::Ecn::rfc6040;
+  EXPECT_EQ(decide(gcm(20)), "");
+  EXPECT_TRUE(request.conf.ipsec.options.ecn);
 }
 
 // setkey asks for cycling by default; a counter mode never cycles anyway.

@@ -65,8 +65,10 @@ TEST(Variables, ReachTheirSettings) {
   EXPECT_EQ(settings.ipv6.default_policy, ipsec::Action::none);
   set_variable(settings, "net.inet6.ipsec6.esp_net_deflev", "2");
   EXPECT_EQ(settings.ipv6.esp_tunnel, ipsec::Level::require);
-  set_variable(settings, "net.inet.ipsec.ecn", "-1");
-  EXPECT_EQ(settings.ipv4.ecn, ipsec::Ecn::copy_only);
+  set_variable(settings, "net.inet.ipsec.ecn", "1");
+  EXPECT_EQ(settings.ipv4.ecn, ipsec::Ecn::friendly);
+  set_variable(settings, "net.inet6.ipsec6.ecn", "2");
+  EXPECT_EQ(settings.ipv6.ecn, ipsec::Ecn::rfc6040);
   set_variable(settings, "net.inet.ipsec.ah_offsetmask", "65535");
   EXPECT_EQ(settings.ipv4.ah_offset_mask, 0xffff);
 }
