@@ -132,7 +132,13 @@ class Engine : public pfkey::Handler {
   pfkey::Message update_lifetimes(SaEntry& entry, const pfkey::Message& request);
   // placement.cpp
   SaRole role_of(const ipsec::SaConfig& config) const;
+  std::vector<SaEntry*> same_spi(const ipsec::SaId& id);
+  bool holds_spi(const SaEntry& entry) const;
+  bool may_leave_card(SaEntry& entry);
+  void check_spi_is_free(const ipsec::SaId& id);
+  void give_up_spi(const ipsec::SaId& id);
   void place(SaEntry& entry);
+  void move_to_software(SaEntry& entry);
   void review_placements();
   // engine_spd.cpp
   pfkey::Message commit_policy(pfkey::Message& request, bool may_replace);

@@ -53,6 +53,18 @@ std::vector<pfkey::SupportedAlgorithm> supported(const crypto::Provider& provide
   return list;
 }
 
+// Packets and bytes are counted where the SA is carried, by the limits it was made with; a tighter
+// limit is watched from here, a looser one would be a promise that is not kept.
+void check_limits(const ipsec::Lifetime& made_with, const std::optional<pfkey::Lifetime>& wanted) {
+  const auto looser = [](std::uint64_t limit, std::uint64_t next) {
+    return limit != 0 && (next == 0 || next > limit);
+  };
+  if (looser(made_with.packets, wanted ? wanted->allocations : 0) ||
+      looser(made_with.bytes, wanted ? wanted->bytes : 0)) {
+    throw Error(EINVAL, "limits of packets and bytes cannot be raised: add another SA instead");
+  }
+}
+
 }  // namespace
 
 Engine::Engine(EngineParts parts) : parts_(std::move(parts)), last_own_reqid_(pfkey::kReqidMax) {}
@@ -160,6 +172,7 @@ Engine::SaEntry Engine::make_entry(Message& request) {
   entry.described.saline_hello.reset();
   entry.association = ipsec::SecurityAssociation::create(to_config(request), parts_.provider);
   entry.added_s = parts_.clock();
+  check_spi_is_free(entry.association->id());
   place(entry);
   if (parts_.offload_mode == OffloadMode::require && !entry.placement.card) {
     throw Error(EOPNOTSUPP, "the card cannot carry SA " + text_of(entry.association->id()) + ": " +
@@ -175,6 +188,7 @@ Message Engine::add(Message& request, const Client&) {
   SaEntry& entry = entries_.emplace(id, make_entry(request)).first->second;
   parts_.sad.add(entry.association);
   parts_.sad.publish();
+  give_up_spi(id);
   std::erase_if(pending_, [&](const auto& waiting) {
     return std::get<0>(waiting.first) == id.protocol &&
            std::get<3>(waiting.first) == id.destination;
@@ -195,10 +209,13 @@ Message Engine::update(Message& request, const Client&) {
   parts_.sad.replace(entry.association);
   old = std::move(entry);
   parts_.sad.publish();
+  give_up_spi(old.association->id());
   return describe(old, true);
 }
 
 Message Engine::update_lifetimes(SaEntry& entry, const Message& request) {
+  check_limits(entry.association->config().soft, request.soft);
+  check_limits(entry.association->config().hard, request.hard);
   entry.described.soft = request.soft;
   entry.described.hard = request.hard;
   entry.soft_sent = false;

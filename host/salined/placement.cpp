@@ -1,6 +1,7 @@
 // Which way an SA points, whether another SA is applied outside it, and with that who carries it.
 #include <cerrno>
 
+#include "host/base/error.hpp"
 #include "host/base/log.hpp"
 #include "host/salined/engine.hpp"
 
@@ -8,6 +9,10 @@ namespace saline::daemon {
 namespace {
 
 using base::Address;
+using base::Error;
+using ipsec::SaId;
+
+constexpr const char* kSpiShared = "another inbound SA has its SPI";
 
 bool absent(const Address& address) {
   return address.family == base::Family::none || address.is_unspecified();
@@ -62,10 +67,66 @@ SaRole Engine::role_of(const ipsec::SaConfig& config) const {
   return role;
 }
 
+// Other inbound SAs of this host that share the SPI and the protocol of an inbound one.
+std::vector<Engine::SaEntry*> Engine::same_spi(const SaId& id) {
+  std::vector<SaEntry*> found;
+  if (!local_.contains(id.destination)) return found;
+  for (auto at = entries_.lower_bound(SaId{id.spi, {}, {}});
+       at != entries_.end() && at->first.spi == id.spi; ++at) {
+    if (at->first != id && at->first.protocol == id.protocol &&
+        local_.contains(at->first.destination)) {
+      found.push_back(&at->second);
+    }
+  }
+  return found;
+}
+
+// rte_security names an inbound SA in transport mode by its SPI alone: such an SA takes the packets
+// to every destination (RFC 4301 §4.1 tells them apart, so software must).
+bool Engine::holds_spi(const SaEntry& entry) const {
+  return entry.placement.card && entry.association->config().mode != ipsec::Mode::tunnel;
+}
+
+// An SA that has carried packets stays where its window is.
+bool Engine::may_leave_card(SaEntry& entry) {
+  refresh_counters(entry);
+  return parts_.offload_mode != OffloadMode::require &&
+         entry.association->counters().packets.get() == 0;
+}
+
+// Refuses an SA whose packets another one in the card would take.
+void Engine::check_spi_is_free(const SaId& id) {
+  for (SaEntry* other : same_spi(id)) {
+    if (!holds_spi(*other) || may_leave_card(*other)) continue;
+    throw Error(EEXIST,
+                "an SA in the card holds this SPI for every destination: choose another "
+                "SPI, or delete the one to " +
+                    other->association->id().destination.to_string());
+  }
+}
+
+void Engine::give_up_spi(const SaId& id) {
+  for (SaEntry* other : same_spi(id)) {
+    if (holds_spi(*other) && may_leave_card(*other)) move_to_software(*other);
+  }
+}
+
+void Engine::move_to_software(SaEntry& entry) {
+  parts_.offload.remove(*entry.association);
+  entry.placement = {false, kSpiShared};
+  base::log(base::Priority::notice, "offload", "left the card",
+            {{"spi", std::to_string(entry.association->id().spi)},
+             {"destination", entry.association->id().destination.to_string()},
+             {"why", entry.placement.reason}});
+}
+
 void Engine::place(SaEntry& entry) {
-  entry.role = role_of(entry.association->config());
+  const ipsec::SaConfig& config = entry.association->config();
+  entry.role = role_of(config);
   if (parts_.offload_mode == OffloadMode::never) {
     entry.placement = {false, "offload=never"};
+  } else if (config.mode != ipsec::Mode::tunnel && !same_spi(config.id).empty()) {
+    entry.placement = {false, kSpiShared};
   } else {
     entry.placement = parts_.offload.place(*entry.association, entry.role);
   }
@@ -91,6 +152,7 @@ void Engine::review_placements() {
     }
     parts_.offload.remove(*entry.association);
     place(entry);
+    give_up_spi(id);
     if (parts_.offload_mode == OffloadMode::require && !entry.placement.card) {
       base::log(base::Priority::warning, "offload", "left the card",
                 {{"spi", std::to_string(id.spi)},

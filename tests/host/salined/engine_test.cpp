@@ -134,6 +134,73 @@ TEST(EngineSa, UpdateOfAMatureSaChangesItsLifetimesAlone) {
   EXPECT_TRUE(bed.engine.associations().empty());
 }
 
+TEST(EngineSa, UpdateMayTightenTheLimitsOfAMatureSaButNotLoosenThem) {
+  EngineBed bed;
+  Message made = EngineBed::sa(0x1000);
+  made.hard = pfkey::Lifetime{.allocations = 100, .bytes = 10000};
+  made.soft = pfkey::Lifetime{.bytes = 5000};
+  bed.add(std::move(made));
+  const auto update = [&](pfkey::Lifetime hard, pfkey::Lifetime soft) {
+    Message request = EngineBed::sa(0x1000, "10.0.0.1", "10.0.0.2", MessageType::update);
+    request.hard = hard;
+    request.soft = soft;
+    return errno_of([&] { bed.engine.update(request, bed.client); });
+  };
+  EXPECT_EQ(update({.allocations = 101, .bytes = 10000}, {.bytes = 5000}), EINVAL);
+  EXPECT_EQ(update({.allocations = 100, .bytes = 20000}, {.bytes = 5000}), EINVAL);
+  EXPECT_EQ(update({.allocations = 100}, {.bytes = 5000}), EINVAL);
+  EXPECT_EQ(update({.allocations = 100, .bytes = 10000}, {.bytes = 5001}), EINVAL);
+  EXPECT_EQ(bed.entry(0x1000).described.hard->bytes, 10000u) << "a refused update changes nothing";
+  EXPECT_EQ(update({.allocations = 50, .bytes = 9000}, {.bytes = 4000}), 0);
+  bed.card.held.begin()->second = {50, 100};
+  bed.engine.tick();
+  EXPECT_TRUE(bed.engine.associations().empty()) << "the tighter limit holds";
+}
+
+TEST(EngineSa, TransportSasThatShareAnSpiAreBothInSoftware) {
+  EngineBed bed;
+  bed.engine.set_local_addresses(
+      {base::Address::parse("10.0.0.1"), base::Address::parse("10.0.0.9")});
+  bed.add(EngineBed::sa(0x1000, "10.0.0.2", "10.0.0.1"));
+  EXPECT_TRUE(bed.entry(0x1000, "10.0.0.1").placement.card);
+  bed.add(EngineBed::sa(0x1000, "10.0.0.2", "10.0.0.9"));
+  for (const char* destination : {"10.0.0.1", "10.0.0.9"}) {
+    const auto& entry = bed.entry(0x1000, destination);
+    EXPECT_FALSE(entry.placement.card);
+    EXPECT_EQ(entry.placement.reason, "another inbound SA has its SPI");
+    EXPECT_FALSE(entry.association->offloaded());
+    EXPECT_TRUE(entry.association->usable());
+  }
+  EXPECT_TRUE(bed.card.held.empty());
+  bed.add(EngineBed::sa(0x1000, "10.0.0.1", "10.0.0.2"));
+  EXPECT_TRUE(bed.entry(0x1000).placement.card) << "an outbound SPI is another host's";
+}
+
+TEST(EngineSa, ATunnelKeepsItsPlaceInTheCardWhoeverSharesItsSpi) {
+  EngineBed bed;
+  bed.engine.set_local_addresses(
+      {base::Address::parse("10.0.0.1"), base::Address::parse("10.0.0.9")});
+  Message tunnel = EngineBed::sa(0x1000, "10.0.0.2", "10.0.0.1");
+  tunnel.sa2->mode = pfkey::Mode::tunnel;
+  bed.add(std::move(tunnel));
+  bed.add(EngineBed::sa(0x1000, "10.0.0.2", "10.0.0.9"));
+  EXPECT_TRUE(bed.entry(0x1000, "10.0.0.1").placement.card);
+  EXPECT_FALSE(bed.entry(0x1000, "10.0.0.9").placement.card);
+}
+
+TEST(EngineSa, AnSpiThatTheCardHoldsAndUsesIsNotGivenAgain) {
+  for (const OffloadMode mode : {OffloadMode::prefer, OffloadMode::require}) {
+    EngineBed bed(mode);
+    bed.engine.set_local_addresses(
+        {base::Address::parse("10.0.0.1"), base::Address::parse("10.0.0.9")});
+    bed.add(EngineBed::sa(0x1000, "10.0.0.2", "10.0.0.1"));
+    if (mode == OffloadMode::prefer) bed.card.held.begin()->second = {1, 100};
+    EXPECT_EQ(errno_of([&] { bed.add(EngineBed::sa(0x1000, "10.0.0.2", "10.0.0.9")); }), EEXIST);
+    EXPECT_EQ(bed.engine.associations().size(), 1u);
+    EXPECT_TRUE(bed.entry(0x1000, "10.0.0.1").placement.card);
+  }
+}
+
 TEST(EngineSa, LarvalSaGoesAfterThirtySeconds) {
   EngineBed bed;
   larval(bed);
