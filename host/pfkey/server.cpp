@@ -138,7 +138,7 @@ void Server::poll(int timeout_ms) {
 }
 
 void Server::accept_session() {
-  const int fd = ::accept4(listen_fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  const int fd = acceptor_.accept(listen_fd_, SOCK_NONBLOCK);
   if (fd < 0) return;
   ucred peer{};
   socklen_t size = sizeof peer;

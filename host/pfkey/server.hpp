@@ -28,6 +28,7 @@
 #include <optional>
 #include <string>
 
+#include "host/base/acceptor.hpp"
 #include "host/pfkey/message.hpp"
 
 namespace saline::pfkey {
@@ -139,6 +140,7 @@ class Server {
   Handler& handler_;
   int epoll_fd_ = -1;
   int listen_fd_ = -1;
+  base::Acceptor acceptor_;
   SessionId next_session_ = 1;
   std::map<SessionId, std::unique_ptr<Session>> sessions_;
   Bytes receive_buffer_;

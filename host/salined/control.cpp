@@ -93,7 +93,7 @@ ControlSocket::~ControlSocket() {
 }
 
 void ControlSocket::serve() noexcept {
-  const int client = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+  const int client = acceptor_.accept(fd_, 0);
   if (client < 0) return;
   try {
     serve_client(client, answer_);

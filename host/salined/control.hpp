@@ -5,6 +5,8 @@
 #include <functional>
 #include <string>
 
+#include "host/base/acceptor.hpp"
+
 namespace saline::daemon {
 
 class ControlSocket {
@@ -26,6 +28,7 @@ class ControlSocket {
   std::string path_;
   Answer answer_;
   int fd_ = -1;
+  base::Acceptor acceptor_;
 };
 
 }  // namespace saline::daemon

@@ -224,6 +224,22 @@ TEST_F(PfkeyServer, SessionsAreBounded) {
   EXPECT_EQ(error_for(next, plain(MessageType::flush)), 0);
 }
 
+// Else the listener would stay readable and the daemon's loop spin.
+TEST_F(PfkeyServer, WithoutDescriptorsAConnectionIsClosedNotLeftWaiting) {
+  Peer early(path_), late(path_);
+  pump(1);  // one accept a turn
+  ASSERT_EQ(server_->sessions(), 1U);
+  std::vector<int> hoard;
+  for (int fd; (fd = ::dup(0)) >= 0;) hoard.push_back(fd);
+  pump();
+  const bool closed = late.at_end();
+  for (const int fd : hoard) ::close(fd);
+  EXPECT_TRUE(closed);
+  EXPECT_EQ(error_for(early, plain(MessageType::flush)), 0);
+  Peer next(path_);
+  EXPECT_EQ(error_for(next, plain(MessageType::flush)), 0);
+}
+
 TEST_F(PfkeyServer, TheSenderGetsOneCopyWithKeysTheOthersOneWithout) {
   Peer sender(path_), other(path_);
   ASSERT_TRUE(sender.send(add(0x1000)));
