@@ -24,6 +24,7 @@
 #include "host/salined/engine.hpp"
 #include "host/salined/netlink.hpp"
 #include "host/salined/next_hops.hpp"
+#include "host/salined/queue.hpp"
 #include "host/salined/status.hpp"
 #include "host/salined/variables.hpp"
 
@@ -39,6 +40,8 @@ constexpr std::uint16_t kSmallestMtu = 1280;  // of IPv6
 // How often the control thread looks at what the data thread left for it.
 constexpr int kControlPeriodMs = 20;
 constexpr std::chrono::milliseconds kEventPeriod{250};
+// News of one kind from the data thread between two looks at anything else.
+constexpr std::size_t kNewsAtOnce = 64;
 
 // Seconds since 1970 at start, then by a clock that is never set back.
 std::uint64_t daemon_clock() {
@@ -197,8 +200,12 @@ class Daemon {
   }
 
   void serve_data_thread() {
-    while (const auto need = dataplane_.next_acquire()) engine_.acquire_needed(*need);
-    while (const auto destination = dataplane_.next_wanted_hop()) next_hops_.wanted(*destination);
+    use_some(
+        kNewsAtOnce, [this] { return dataplane_.next_acquire(); },
+        [this](const AcquireNeed& need) { engine_.acquire_needed(need); });
+    use_some(
+        kNewsAtOnce, [this] { return dataplane_.next_wanted_hop(); },
+        [this](const base::Address& destination) { next_hops_.wanted(destination); });
   }
 
   void serve_clock() {

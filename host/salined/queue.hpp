@@ -39,4 +39,14 @@ class Queue {
   std::atomic<std::size_t> tail_{0};
 };
 
+// Uses what `next` gives, `most` of it at a time: a writer that goes on must not keep the reader.
+template <typename Next, typename Use>
+void use_some(std::size_t most, Next next, Use use) {
+  for (; most != 0; --most) {
+    const auto value = next();
+    if (!value) return;
+    use(*value);
+  }
+}
+
 }  // namespace saline::daemon

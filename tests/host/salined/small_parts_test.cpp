@@ -58,6 +58,20 @@ TEST(Options, WrongOnesAreNamed) {
   EXPECT_FALSE(parse({"--help"}));
 }
 
+TEST(Queue, AWriterThatGoesOnDoesNotKeepTheReader) {
+  Queue<int, 8> queue;
+  int used = 0;
+  const auto next = [&] {
+    if (used < 1000) queue.push(used);
+    return queue.pop();
+  };
+  use_some(5, next, [&](int value) { EXPECT_EQ(value, used++); });
+  EXPECT_EQ(used, 5);
+  use_some(
+      5, [&] { return queue.pop(); }, [&](int) { ++used; });
+  EXPECT_EQ(used, 5) << "an empty queue ends it";
+}
+
 TEST(Variables, ReachTheirSettings) {
   ipsec::Settings settings;
   set_variable(settings, "net.inet.ipsec.def_policy", "0");
