@@ -10,20 +10,28 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
+#include <utility>
 
 #include "driver/transport.hpp"
 #include "host/base/error.hpp"
+#include "host/base/secret.hpp"
+#include "hw/interface/saline_hw.hpp"
 
 namespace saline::driver {
 namespace {
 
 constexpr const char* kKernel = "saline_kernel:";
 constexpr std::size_t kPageBytes = 4096;
+constexpr std::chrono::milliseconds kEmulationTurn{10};
 
 // Runs one XRT call; what it throws becomes an Error with this sentence in front.
 template <class Call>
@@ -54,14 +62,48 @@ void check_environment() {
   }
 }
 
+// Host-only buffers of one device. A buffer that is given back is kept until the device closes and
+// handed out again: libxrt's emulation never forgets the address of a freed one and later writes
+// there.
+class BufferPool {
+ public:
+  BufferPool(const xrt::device& device, xrt::memory_group bank) : device_(device), bank_(bank) {}
+
+  // The smallest kept buffer that is large enough, or a new one.
+  xrt::bo take(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    const auto kept = kept_.lower_bound(bytes);
+    if (kept == kept_.end()) return {device_, bytes, xrt::bo::flags::host_only, bank_};
+    return std::move(kept_.extract(kept).mapped());
+  }
+  void give_back(xrt::bo buffer) {
+    const std::lock_guard lock(mutex_);
+    kept_.emplace(buffer.size(), std::move(buffer));
+  }
+
+ private:
+  std::mutex mutex_;
+  xrt::device device_;
+  xrt::memory_group bank_;
+  std::multimap<std::size_t, xrt::bo> kept_;
+};
+
 class XrtMemory : public DmaMemory {
  public:
-  XrtMemory(const xrt::device& device, std::size_t bytes, xrt::memory_group bank)
-      : buffer_(device, bytes, xrt::bo::flags::host_only, bank),
+  XrtMemory(std::shared_ptr<BufferPool> pool, std::size_t bytes)
+      : pool_(std::move(pool)),
+        buffer_(pool_->take(bytes)),
         host_(buffer_.map<std::uint8_t*>()),
         bytes_(bytes),
         address_(buffer_.address()) {
     std::memset(host_, 0, bytes);
+  }
+  ~XrtMemory() override {
+    try {
+      base::wipe(host());  // packets in the clear were here
+      pool_->give_back(std::move(buffer_));
+    } catch (...) {  // no memory to remember it by: it is freed
+    }
   }
   std::span<std::uint8_t> host() noexcept override { return {host_, bytes_}; }
   std::uint64_t device_address() const noexcept override { return address_; }
@@ -75,6 +117,7 @@ class XrtMemory : public DmaMemory {
   }
 
  private:
+  std::shared_ptr<BufferPool> pool_;
   xrt::bo buffer_;
   std::uint8_t* host_;
   std::size_t bytes_;
@@ -117,7 +160,7 @@ class XrtTransport : public Transport {
         guarded(EINVAL, "cannot read " + path + " as an xclbin", [&] { return xrt::xclbin(path); });
     const KernelChoice kernel = guarded(EINVAL, "cannot read the kernels of " + path,
                                         [&] { return find_kernel(image, path); });
-    bank_ = kernel.host_bank;
+    pool_ = std::make_shared<BufferPool>(device_, kernel.host_bank);
     guarded(EIO, "cannot load " + path + " (is it built for this card's shell?)", [&] {
       const xrt::uuid id = device_.load_xclbin(image);
       ip_.emplace(device_, id, kernel.name);
@@ -132,6 +175,7 @@ class XrtTransport : public Transport {
   void write32(std::uint32_t offset, std::uint32_t value) override {
     guarded(EIO, "the card does not answer a register write",
             [&] { ip_->write_register(offset, value); });
+    if (emulated_) asked_ = true;
   }
 
   std::unique_ptr<DmaMemory> allocate(std::size_t bytes) override {
@@ -140,13 +184,28 @@ class XrtTransport : public Transport {
                    "cannot allocate " + std::to_string(rounded) +
                        " bytes of host memory for the card (on a card: xbutil configure "
                        "--host-mem --size 1G enable, before the image is loaded)",
-                   [&] { return std::make_unique<XrtMemory>(device_, rounded, bank_); });
+                   [&] { return std::make_unique<XrtMemory>(pool_, rounded); });
   }
 
   bool addresses_process_memory() const noexcept override { return false; }
-  void progress() noexcept override {}
+  // A simulated card is slower than the programs that poll it expect of a card: after a register
+  // write it gets the time to do what it was told. Idle is seen twice, since a frame may be on its
+  // way round the MAC.
+  void progress() noexcept override {
+    if (!emulated_ || !asked_.exchange(false)) return;
+    const auto limit = std::chrono::steady_clock::now() + kEmulationTurn;
+    try {
+      for (int idle = 0; idle < 2;) {
+        idle = (read32(hw::reg::status) & 1) != 0 ? idle + 1 : 0;
+        if (std::chrono::steady_clock::now() < limit) continue;
+        asked_ = true;
+        return;
+      }
+    } catch (...) {  // who reads or writes a register next will say so
+    }
+  }
   std::string description() const override {
-    return is_emulated() ? "xrt, hardware emulation" : "xrt, " + name_;
+    return emulated_ ? "xrt, hardware emulation" : "xrt, " + name_;
   }
 
  private:
@@ -158,7 +217,9 @@ class XrtTransport : public Transport {
   std::string name_;
   xrt::device device_;
   std::optional<xrt::ip> ip_;
-  xrt::memory_group bank_ = 0;
+  std::shared_ptr<BufferPool> pool_;
+  const bool emulated_ = is_emulated();
+  std::atomic<bool> asked_{false};  // a register was written since progress saw the card idle
 };
 
 Transport* open_xrt(const Options& options) {
