@@ -8,7 +8,7 @@ namespace saline::sim {
 inline constexpr char kKernelName[] = "saline_kernel";
 inline constexpr char kUnitName[] = "saline_0";
 inline constexpr std::uint64_t kRegisterBase = 0x1800000;
-inline constexpr std::uint64_t kRegisterBytes = 0x10000;
+inline constexpr std::uint64_t kRegisterBytes = 0x1000;  // as kernel.xml says
 // The card's own memory, and above it the host's buffers.
 inline constexpr std::uint64_t kDeviceMemoryBytes = 256u << 20;
 inline constexpr std::uint64_t kHostMemoryBase = 0x2000000000;

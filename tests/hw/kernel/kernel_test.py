@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Compares hw/kernel/kernel.xml and package_xo.tcl with the kernel's RTL ports and the registers of
-saline.toml: what v++ and XRT are told is what is built.
+"""Compares hw/kernel/kernel.xml and package_xo.tcl with the kernel's RTL ports, the registers of
+saline.toml and the emulated board: what v++ and XRT are told is what is built.
 
 usage: kernel_test.py REPOSITORY
 """
@@ -15,6 +15,7 @@ ROOT = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else ".").resolve()
 KERNEL = xml.etree.ElementTree.parse(ROOT / "hw/kernel/kernel.xml").getroot().find("kernel")
 RTL = (ROOT / "hw/kernel/saline_kernel.sv").read_text(encoding="utf-8")
 TCL = (ROOT / "hw/kernel/package_xo.tcl").read_text(encoding="utf-8")
+BOARD = (ROOT / "sim/emulation/board_layout.hpp").read_text(encoding="utf-8")
 LINK = (ROOT / "hw/kernel/link_u55c.cfg").read_text(encoding="utf-8")
 REGISTERS = {r[0]: r[1] for r in tomllib.loads(
     (ROOT / "hw/interface/saline.toml").read_text(encoding="utf-8"))["registers"]["list"]}
@@ -64,6 +65,13 @@ class Kernel(unittest.TestCase):
         self.assertEqual(span, 1 << PORTS["s_axi_control_awaddr"][1])
         self.assertEqual(span, 1 << PORTS["s_axi_control_araddr"][1])
         self.assertIn(f"set_property range {span} ", TCL)
+        self.assertEqual(span % 4096, 0, "Vitis wants whole pages of 4 KiB")
+
+    def test_emulated_board_has_the_same_range_and_name(self):
+        port = next(p for p in KERNEL.iter("port") if p.get("name") == "s_axi_control")
+        span = re.search(r"kRegisterBytes = (0x[0-9a-f]+);", BOARD).group(1)
+        self.assertEqual(int(span, 16), int(port.get("range"), 16))
+        self.assertIn(f'kKernelName[] = "{KERNEL.get("name")}";', BOARD)
 
     def test_pointer_arguments_are_the_address_registers(self):
         pointers = {a.get("name"): int(a.get("offset"), 16) for a in KERNEL.iter("arg")
