@@ -57,7 +57,7 @@ struct Named {
 };
 
 // Of saline.toml; the driver refuses a card whose fingerprint register differs.
-inline constexpr std::uint32_t kFingerprint = 0xd8997e62u;
+inline constexpr std::uint32_t kFingerprint = 0x25b61e82u;
 inline constexpr std::uint32_t kVersion = 1;
 
 inline constexpr std::uint32_t kSaContextBytes = 256;  // size of one SA context
@@ -354,14 +354,16 @@ enum class PortCount : std::uint8_t {
   rx_packets = 2,  // frames delivered to the host
   rx_bytes = 3,  // bytes of those frames
   event_lost = 4,  // events that found no room in the event ring
+  bus_errors = 5,  // writes of a head, completion or event that the host bus refused
 };
-inline constexpr std::size_t kPortCountCount = 5;  // largest value + 1
-inline constexpr std::array<Named<PortCount>, 5> kPortCountValues = {{
+inline constexpr std::size_t kPortCountCount = 6;  // largest value + 1
+inline constexpr std::array<Named<PortCount>, 6> kPortCountValues = {{
     {PortCount::tx_packets, "tx_packets", "frames given to the MAC"},
     {PortCount::tx_bytes, "tx_bytes", "bytes of those frames"},
     {PortCount::rx_packets, "rx_packets", "frames delivered to the host"},
     {PortCount::rx_bytes, "rx_bytes", "bytes of those frames"},
     {PortCount::event_lost, "event_lost", "events that found no room in the event ring"},
+    {PortCount::bus_errors, "bus_errors", "writes of a head, completion or event that the host bus refused"},
 }};
 constexpr const char* to_string(PortCount value) noexcept {
   switch (value) {
@@ -375,6 +377,8 @@ constexpr const char* to_string(PortCount value) noexcept {
       return "rx_bytes";
     case PortCount::event_lost:
       return "event_lost";
+    case PortCount::bus_errors:
+      return "bus_errors";
   }
   return "unknown";
 }

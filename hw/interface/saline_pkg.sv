@@ -9,7 +9,7 @@ package saline_pkg;
   // A reader of one table needs no other: names nobody uses are no fault here.
   // verilator lint_off UNUSEDPARAM
 
-  localparam logic [31:0] Fingerprint = 32'hd8997e62;
+  localparam logic [31:0] Fingerprint = 32'h25b61e82;
   localparam int unsigned Version = 1;
 
   localparam int unsigned SaContextBytes = 256;  // size of one SA context
@@ -96,6 +96,7 @@ package saline_pkg;
   localparam logic [7:0] PortCountRxPackets = 8'd2;
   localparam logic [7:0] PortCountRxBytes = 8'd3;
   localparam logic [7:0] PortCountEventLost = 8'd4;
+  localparam logic [7:0] PortCountBusErrors = 8'd5;
 
   // One SAD entry as the engine reads it (RFC 4301 §4.4.2.1).
   typedef struct packed {

@@ -20,6 +20,7 @@ module ipsec_counts #(
     input  logic         rx_delivered_i,
     input  logic [15:0]  rx_delivered_bytes_i,
     input  logic [1:0]   events_lost_i,
+    input  logic         bus_error_i,
     // counter window
     input  logic         count_valid_i,
     output logic         count_ready_o,
@@ -88,7 +89,7 @@ module ipsec_counts #(
   end
 
   // ---- Port
-  logic [63:0] tx_packets_q, tx_bytes_q, rx_packets_q, rx_bytes_q, event_lost_q;
+  logic [63:0] tx_packets_q, tx_bytes_q, rx_packets_q, rx_bytes_q, event_lost_q, bus_errors_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       tx_packets_q <= '0;
@@ -96,6 +97,7 @@ module ipsec_counts #(
       rx_packets_q <= '0;
       rx_bytes_q   <= '0;
       event_lost_q <= '0;
+      bus_errors_q <= '0;
     end else begin
       if (tx_beat_i) begin
         tx_packets_q <= tx_packets_q + {63'd0, tx_last_i};
@@ -106,6 +108,7 @@ module ipsec_counts #(
         rx_bytes_q   <= rx_bytes_q + {48'd0, rx_delivered_bytes_i};
       end
       event_lost_q <= event_lost_q + {62'd0, events_lost_i};
+      bus_errors_q <= bus_errors_q + {63'd0, bus_error_i};
     end
   end
 
@@ -123,6 +126,7 @@ module ipsec_counts #(
           {8'd0, saline_pkg::PortCountRxPackets}: value = rx_packets_q;
           {8'd0, saline_pkg::PortCountRxBytes}:   value = rx_bytes_q;
           {8'd0, saline_pkg::PortCountEventLost}: value = event_lost_q;
+          {8'd0, saline_pkg::PortCountBusErrors}: value = bus_errors_q;
           default: ;
         endcase
       end

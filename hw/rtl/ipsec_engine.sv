@@ -13,8 +13,9 @@
 //
 // Counter port. A request is taken with count_ready_o and answered once, by one clock of
 // count_valid_o with the record, at most 200 clocks later. Banks of plain counters give {value,
-// 448'd0}. An unknown bank or index gives zero. All five counters of bank port live here: the shell
-// reports what it alone sees by one-clock pulses (tx_drop, rx_drop, rx_delivered, event_lost).
+// 448'd0}. An unknown bank or index gives zero. All counters of bank port live here: the shell
+// reports what it alone sees by one-clock pulses (tx_drop, rx_drop, rx_delivered, event_lost,
+// bus_error).
 //
 // Events. phase is zero, the shell fills it in. The data path never waits for the event channel:
 // four of each direction are held, further ones are dropped and counted in event_lost.
@@ -59,6 +60,7 @@ module ipsec_engine #(
     input  logic                       rx_delivered_i,
     input  logic [15:0]                rx_delivered_bytes_i,
     input  logic                       event_lost_i,
+    input  logic                       bus_error_i,
     // egress: host to MAC; of the descriptor, address is not looked at
     input  logic                       tx_meta_valid_i,
     output logic                       tx_meta_ready_o,
@@ -206,6 +208,7 @@ module ipsec_engine #(
       .rx_delivered_i,
       .rx_delivered_bytes_i,
       .events_lost_i    (lost + {1'b0, event_lost_i}),
+      .bus_error_i,
       .count_valid_i,
       .count_ready_o,
       .count_select_i,

@@ -130,10 +130,9 @@ module saline_card #(
   saline_pkg::rx_completion_t rx_meta;
   saline_pkg::event_t         card_event;
   ipsec_pkg::beat_t           tx_beat, rx_beat;
-  logic                       tx_drop, rx_drop, rx_delivered, event_lost;
+  logic                       tx_drop, rx_drop, rx_delivered, event_lost, bus_error;
   logic [7:0]                 tx_drop_reason, rx_drop_reason;
   logic [15:0]                rx_delivered_bytes;
-  logic                       unused_bus_error;
   dma_host u_dma (
       .clk_i,
       .rst_ni,
@@ -165,7 +164,7 @@ module saline_card #(
       .rx_delivered_o      (rx_delivered),
       .rx_delivered_bytes_o(rx_delivered_bytes),
       .event_lost_o        (event_lost),
-      .bus_error_o         (unused_bus_error),
+      .bus_error_o         (bus_error),
       .m_axi_awvalid_o,
       .m_axi_awready_i,
       .m_axi_awid_o,
@@ -227,6 +226,7 @@ module saline_card #(
       .rx_delivered_i          (rx_delivered),
       .rx_delivered_bytes_i    (rx_delivered_bytes),
       .event_lost_i            (event_lost),
+      .bus_error_i             (bus_error),
       .tx_meta_valid_i         (tx_meta_valid),
       .tx_meta_ready_o         (tx_meta_ready),
       .tx_meta_i               (tx_meta),

@@ -1,5 +1,6 @@
 // The rings on a bus that refuses bursts at random, under random stalls: nothing hangs, every
-// descriptor is finished, what gets through is whole and in order, and each loss is counted.
+// descriptor is finished, what gets through is whole and in order, and each loss is counted. Then
+// on one that refuses what tells the driver.
 //
 // SALINE_SEED=N repeats a run.
 #include <gtest/gtest.h>
@@ -150,6 +151,43 @@ TEST(DmaFaults, NeverHangAndLoseOnlyWhatTheyHit) {
     if (HasFailure()) return;
     run.judge();
   }
+}
+
+// A refused head, completion or event cannot be told to the driver in its ring; it is counted.
+TEST(DmaFaults, OnWhatTellsTheDriverAreCounted) {
+  std::mt19937_64 random(7);
+  Rig rig;
+  rig.start();
+  const auto bus_errors = [&] {
+    return rig.count(hw::CountBank::port, static_cast<std::uint32_t>(hw::PortCount::bus_errors));
+  };
+  const auto frame = random_frame(random, 100);
+  rig.send(rig.layout.buffers, frame);
+  rig.settle();
+  EXPECT_EQ(bus_errors(), 0u);
+
+  rig.memory.faults = {rig.layout.head};
+  rig.send(rig.layout.buffers, frame);
+  rig.settle();
+  EXPECT_EQ(rig.head(), 1u);
+  EXPECT_EQ(bus_errors(), 1u);
+
+  rig.memory.faults = {rig.layout.done};
+  for (std::uint64_t i = 0; i < 2; ++i)
+    rig.post_rx(rig.layout.buffers + kBuffer * (i + 1), kBuffer);
+  rig.ring_rx();
+  for (int i = 0; i < 2; ++i) rig.mac.to_receive.push_back({frame});
+  rig.settle();
+  EXPECT_EQ(bus_errors(), 2u) << "the second completion is in good memory";
+
+  // Four entries; the stand-in raises events while bit 1 is set.
+  rig.memory.faults = {rig.layout.events + 32, rig.layout.events + 96};
+  rig.card.write32(hw::reg::control, 3);
+  for (int i = 0; i < 200; ++i) rig.card.step();
+  rig.card.write32(hw::reg::control, 1);
+  rig.settle();
+  EXPECT_EQ(bus_errors(), 4u);
+  EXPECT_EQ(rig.tx_drops(DropReason::dma) + rig.rx_drops(DropReason::dma), 0u);
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ EngineBench::EngineBench(uint64_t seed_value)
   model.rx_drop_i = 0;
   model.rx_delivered_i = 0;
   model.event_lost_i = 0;
+  model.bus_error_i = 0;
   reset(model);
 }
 

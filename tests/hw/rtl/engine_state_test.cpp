@@ -405,9 +405,10 @@ TEST_F(State, CountsWhatTheShellReports) {
   engine.model.rx_delivered_i = 1;
   engine.model.rx_delivered_bytes_i = 1000;
   engine.model.event_lost_i = 1;
+  engine.model.bus_error_i = 1;
   for (int i = 0; i < 3; i++) engine.tick();
   engine.model.tx_drop_i = engine.model.rx_drop_i = 0;
-  engine.model.rx_delivered_i = engine.model.event_lost_i = 0;
+  engine.model.rx_delivered_i = engine.model.event_lost_i = engine.model.bus_error_i = 0;
   engine.transmit(random.bytes(99));
   engine.run();
   const auto port = [&](PortCount which) {
@@ -420,6 +421,7 @@ TEST_F(State, CountsWhatTheShellReports) {
   EXPECT_EQ(port(PortCount::rx_packets), 3U);
   EXPECT_EQ(port(PortCount::rx_bytes), 3000U);
   EXPECT_EQ(port(PortCount::event_lost), 3U);
+  EXPECT_EQ(port(PortCount::bus_errors), 3U);
   EXPECT_EQ(engine.counter(CountBank::port, 77), 0U);
   EXPECT_EQ(engine.counter(CountBank::egress_sa, 256), 0U);
   EXPECT_EQ(engine.counter(static_cast<CountBank>(9), 0), 0U);

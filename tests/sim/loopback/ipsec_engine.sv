@@ -2,8 +2,9 @@
 // from the host go to the MAC, frames from the MAC to the host, unchanged.
 //
 // Counter bank 2 and 3: drops reported by the shell, by reason. Bank 4: frames and bytes delivered
-// (2, 3), lost events (4). Bank 0: the fields of the last committed record as the packed structs
-// see them, index = table * 64 + field, right aligned. Bank 1: {table, op, index} of that commit.
+// (2, 3), lost events (4), bus errors (5). Bank 0: the fields of the last committed record as the
+// packed structs see them, index = table * 64 + field, right aligned. Bank 1: {table, op, index} of
+// that commit.
 // Policy default discard raises one event per clock it is set.
 `default_nettype none
 // verilator lint_off UNUSEDSIGNAL
