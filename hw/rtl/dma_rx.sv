@@ -70,7 +70,8 @@ module dma_rx (
       .error_o     (descriptor_error)
   );
 
-  // dma_write looks at a record before it takes it; the engine must not feel that in its ready.
+  // dma_write compares a record with its buffer before it takes it: that path ends here, not in the
+  // engine.
   saline_pkg::rx_completion_t meta;
   logic                       meta_valid, meta_ready;
   stream_skid #(

@@ -200,9 +200,17 @@ module ipsec_gate #(
     end
   end
 
-  logic leave;
-  assign leave = release_ready_i && (meta_ready_i || !release_o.send);
+  // Completion and release are offered side by side, each until it is taken.
+  logic meta_done_q, release_done_q, meta_done, release_done, leave;
+  assign meta_valid_o    = state_q == Release && release_o.send && !meta_done_q;
+  assign release_valid_o = state_q == Release && !release_done_q;
+  assign meta_done       = !release_o.send || meta_done_q || meta_ready_i;
+  assign release_done    = release_done_q || release_ready_i;
+  assign leave           = state_q == Release && meta_done && release_done;
+  assign refused_o       = leave ? reason_q : saline_pkg::DropReasonNone;
   always_ff @(posedge clk_i) begin
+    meta_done_q    <= state_q == Release && !leave && meta_done;
+    release_done_q <= state_q == Release && !leave && release_done;
     if (!rst_ni) begin
       state_q <= Idle;
     end else begin
@@ -216,9 +224,6 @@ module ipsec_gate #(
       endcase
     end
   end
-  assign release_valid_o = state_q == Release && leave;
-  assign meta_valid_o    = state_q == Release && leave && release_o.send;
-  assign refused_o       = release_valid_o ? reason_q : saline_pkg::DropReasonNone;
 endmodule
 
 `default_nettype wire

@@ -256,7 +256,7 @@ module ipsec_ingress #(
   always_ff @(posedge clk_i) begin
     if (!rst_ni) inside_q <= 6'd0;
     else inside_q <= inside_q + {5'd0, emit} - {5'd0, goes}
-                     - {5'd0, release_valid && !leaving.send};
+                     - {5'd0, release_valid && release_ready && !leaving.send};
   end
   assign idle_o = entry_empty && !inside_frame_q && !parse_busy && !admit_busy && !gate_busy
                   && !meta_valid_o && inside_q == 6'd0;

@@ -1,6 +1,6 @@
 // Bench around a Verilated module: ready/valid drivers and monitors that stall at random and check
-// the stream rules of hw/rtl/ipsec_pkg.sv (an offer once made stays until it is taken; a beat has
-// 64 bytes but for the last; bytes past the end are zero).
+// the stream rules of hw/rtl/ipsec_pkg.sv (an offer never waits for ready and once made stays until
+// it is taken; a beat has 64 bytes but for the last; bytes past the end are zero).
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,6 +13,7 @@
 #include <functional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace saline::hw::bench {
@@ -118,7 +119,17 @@ class Monitor {
   unsigned stall_percent = 0;
 
   void before_edge(Random& random) { ready_ = !random.percent(stall_percent); }
+  /// The same clock as it would be if nobody were ready.
+  void withhold() { willing_ = std::exchange(ready_, 0); }
+  void restore() {
+    unasked_ = valid_;
+    ready_ = willing_;
+    probed_ = true;
+  }
   void at_edge() {
+    if (std::exchange(probed_, false)) {
+      ASSERT_EQ(valid_, unasked_) << "an offer waits for ready";
+    }
     if (waiting_) {
       ASSERT_TRUE(valid_) << "an offer was withdrawn";
       ASSERT_EQ(get_(), offer_) << "an offer changed while it waited";
@@ -140,6 +151,8 @@ class Monitor {
   std::function<Word()> get_;
   Word offer_{};
   bool waiting_ = false;
+  CData willing_ = 0, unasked_ = 0;
+  bool probed_ = false;
 };
 
 struct Beat {
@@ -176,10 +189,22 @@ class Packets {
 };
 
 /// One clock of `model`: inputs settle, the channels look, the edge comes. Ports clk_i and rst_ni.
+/// In some clocks the inputs settle twice, first with nobody ready: the offers must be the same.
 template <class Model, class... Channels>
 void clock(Model& model, Random& random, Channels&... channels) {
   (channels.before_edge(random), ...);
   model.clk_i = 0;
+  if (random.percent(20)) {
+    const auto withhold = [](auto& channel) {
+      if constexpr (requires { channel.withhold(); }) channel.withhold();
+    };
+    const auto restore = [](auto& channel) {
+      if constexpr (requires { channel.restore(); }) channel.restore();
+    };
+    (withhold(channels), ...);
+    model.eval();
+    (restore(channels), ...);
+  }
   model.eval();
   (channels.at_edge(), ...);
   model.clk_i = 1;
