@@ -68,7 +68,7 @@ module ipsec_parse (
 
   // ---- The header at at_q
   logic [31:0] look;
-  logic [10:0] extension_bytes;
+  logic [15:0] extension_bytes;  // up to 2048
   logic [15:0] next_at, option_at;
   logic        extension, routing_bad;
   logic [7:0]  protocol;
@@ -77,8 +77,8 @@ module ipsec_parse (
     protocol        = headers_q.protocol;
     extension       = protocol == HopByHop || protocol == Routing || protocol == Fragment
                       || protocol == DestinationOptions;
-    extension_bytes = protocol == Fragment ? 11'd8 : 11'd8 + {look[15:8], 3'b000};
-    next_at         = {8'd0, at_q} + {5'd0, extension_bytes};
+    extension_bytes = protocol == Fragment ? 16'd8 : 16'd8 + {5'd0, look[15:8], 3'b000};
+    next_at         = {8'd0, at_q} + extension_bytes;
     option_at       = {8'd0, at_q} + {8'd0, look[15:8]};
     // Type 0 with segments left: RFC 5095 §3; type 2 has one form: RFC 6275 §6.4.
     routing_bad     = look[31:24] != 8'd0

@@ -139,7 +139,8 @@ module ipsec_select (
     end
     if (state_q == Find && find_done_i) begin
       index_q <= find_sa_index_i;
-      if (!find_hit_i ? discard_q : find_action_i == saline_pkg::PolicyActionDiscard) begin
+      if (!find_hit_i ? discard_q : find_action_i != saline_pkg::PolicyActionBypass
+                                    && find_action_i != saline_pkg::PolicyActionProtect) begin
         reason_q <= saline_pkg::DropReasonPolicy;
       end
     end

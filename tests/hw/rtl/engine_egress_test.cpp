@@ -242,6 +242,19 @@ TEST_F(Egress, WhatNoPolicySpeaksOf) {
   Bytes routed = make_frame(random, form);
   routed[14 + 40 + 3] = 2;  // segments left: its destination is not the one in the header
   expect_refused(routed, kClassify, DropReason::unsupported);
+  form = {};
+  form.ipv6 = true;
+  form.payload = 2200;
+  form.protocol = 60;
+  Bytes longest = make_frame(random, form);  // its upper header lies outside the head window
+  longest[54] = 6;
+  longest[55] = 255;
+  expect_refused(longest, kClassify, DropReason::unsupported);
+}
+
+TEST_F(Egress, AnActionThatDoesNotExistDiscards) {
+  engine.write(7, any(static_cast<PolicyAction>(3)));
+  expect_refused(make_frame(random, FrameForm{}), kClassify, DropReason::policy);
 }
 
 TEST_F(Egress, TurnedOffTakesNothingAndForgetsTheMac) {

@@ -359,6 +359,23 @@ TEST_F(Refusal, NotOfWhatIsNotForTheCard) {
   expect_untouched(routed, true, "on its way through a routing header");
 }
 
+TEST_F(Refusal, NotOfTheLongestExtensionHeader) {
+  // 2048 bytes: what follows lies outside the head window, whatever the header says it is.
+  hold(false);
+  for (uint8_t next : {uint8_t{60}, uint8_t{50}, uint8_t{6}}) {
+    FrameForm form;
+    form.ipv6 = true;
+    form.payload = 2200;
+    form.protocol = 60;
+    Bytes frame = make_frame(random, form);
+    frame[54] = next;
+    frame[55] = 255;
+    expect_untouched(frame, false, "then " + std::to_string(next));
+  }
+  const Bytes frame = plain();
+  expect_good(protect(frame, sa_, 1), frame, "after them");
+}
+
 TEST_F(Refusal, DamagedAndOverlongFrames) {
   hold(true);
   const Bytes frame = plain();
