@@ -83,6 +83,19 @@ def gcm_transport_ipv6(hosts, path):
     check_flow(hosts, "fd09::1", "fd09::2", "esp", (0x4001, 0x4002), path)
 
 
+def shared_spi(hosts, _):
+    """One SPI at two addresses of the right host: two SAs (RFC 4301 §4.1), which a card that looks
+    at the SPI alone cannot tell apart."""
+    for address, back in (("10.9.0.2", 0x7002), ("192.168.2.1", 0x7003)):
+        key_both(hosts, ESP, "10.9.0.1", address, (0x7001, back), encrypt=GCM_128)
+        police_both(hosts, "10.9.0.1", address, [request(PROTO_ESP, TRANSPORT)])
+    for address in ("10.9.0.2", "192.168.2.1"):
+        expect(hosts.left.ping("10.9.0.1", address, 3) == 3, f"pings to {address} answered")
+    twins = [sa for sa in hosts.right.status()["associations"] if sa["spi"] == 0x7001]
+    expect([sa["path"] for sa in twins] == ["software"] * 2, "both in software")
+    expect(all(sa["packets"] >= 3 for sa in twins), "each has carried its own")
+
+
 def tunnel_over_ipv6(hosts, path):
     """The outer destination is nobody's next hop yet: the daemon has the kernel find it. What the
     host takes for the next hop of the inner packets is a station that does not exist."""
@@ -342,6 +355,7 @@ FLOWS = {
     "ah_transport": (ah_transport, ()),
     "gcm_tunnel": (gcm_tunnel, ()),
     "gcm_transport_ipv6": (gcm_transport_ipv6, ()),
+    "shared_spi": (shared_spi, ()),
     "tunnel_over_ipv6": (tunnel_over_ipv6, ()),
     "discovery": (discovery, ()),
     "bundle": (bundle, ()),
