@@ -29,7 +29,8 @@ void write_outer_header(const Packet& packet, const OuterHeader& outer, const st
 
 // The outer ECN field for an inner one on entry.
 std::uint8_t outer_ecn(Ecn mode, std::uint8_t inner) noexcept;
-// The inner ECN field on exit; false when the packet must be dropped (RFC 3168 §9.1.1, RFC 6040 §4.2).
+// The inner ECN field on exit; false when the packet must be dropped (RFC 3168 §9.1.1, RFC 6040
+// §4.2).
 bool inner_ecn(Ecn mode, std::uint8_t inner, std::uint8_t outer, std::uint8_t& result) noexcept;
 
 // TOS or traffic class of an IP header, and setting its ECN field (with the IPv4 checksum).
