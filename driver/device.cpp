@@ -84,6 +84,7 @@ struct Device::State {
   std::set<std::uint32_t> policies;
   std::uint32_t control = 0;
   std::atomic<bool> started{false};
+  bool at_rest = false;  // the card reaches for no memory of ours
   std::atomic<bool> failed{false};
   std::unique_ptr<RingSet> rings;
 };
@@ -100,6 +101,9 @@ Device::Device(std::unique_ptr<Transport> transport)
 Device::~Device() {
   try {
     stop();
+  } catch (...) {  // keys are wiped in any case
+  }
+  try {
     for (auto* slots : {&state_->egress, &state_->ingress}) {
       for (const SaSlot& slot : slots->taken()) remove_sa(slot);
     }
@@ -127,6 +131,7 @@ void Device::State::empty_tables() {
 }
 
 void Device::State::quiesce() {
+  if (at_rest) return;
   control &= ~kControlRun;
   transport->write32(hw::reg::control, control);
   const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(5);
@@ -136,14 +141,17 @@ void Device::State::quiesce() {
     }
     transport->progress();
   }
+  at_rest = true;
 }
 
 void Device::start(const RingSizes& sizes) {
   const std::lock_guard lock(state_->mutex);
   if (state_->started) throw base::Error(EBUSY, "the card is started: stop it first");
+  state_->quiesce();
   state_->rings.reset();  // the former ones, before new memory is asked for
   state_->rings = std::make_unique<RingSet>(*state_->transport, sizes, state_->failed);
   state_->rings->program();
+  state_->at_rest = false;
   state_->control |= kControlRun;
   state_->transport->write32(hw::reg::control, state_->control);
   state_->failed = false;
@@ -152,7 +160,6 @@ void Device::start(const RingSizes& sizes) {
 
 void Device::stop() {
   const std::lock_guard lock(state_->mutex);
-  if (!state_->started) return;
   state_->started = false;
   state_->quiesce();
 }
@@ -334,6 +341,7 @@ std::uint64_t Device::cycles() {
 }
 
 std::uint64_t Device::copied_bytes() const noexcept {
+  const std::lock_guard lock(state_->mutex);
   RingSet* rings = state_->rings.get();
   return rings ? rings->transmit().copied_bytes() + rings->receive().copied_bytes() : 0;
 }
@@ -373,11 +381,11 @@ std::size_t Device::poll_events(std::span<hw::Event> events) noexcept {
 }
 
 std::size_t Device::reclaim_transmit(std::span<std::uint64_t> cookies) noexcept {
-  return !state_->started && state_->rings ? state_->rings->transmit().reclaim(cookies) : 0;
+  return state_->at_rest && state_->rings ? state_->rings->transmit().reclaim(cookies) : 0;
 }
 
 std::size_t Device::reclaim_receive(std::span<std::uint64_t> cookies) noexcept {
-  return !state_->started && state_->rings ? state_->rings->receive().reclaim(cookies) : 0;
+  return state_->at_rest && state_->rings ? state_->rings->receive().reclaim(cookies) : 0;
 }
 
 }  // namespace saline::driver

@@ -15,11 +15,12 @@ std::uint8_t phase_of(std::uint32_t count, std::uint32_t entries) noexcept {
   return count & entries ? 2 : 1;
 }
 
-// Whether the card has written entry `count` on this pass, both halves of it.
+// Whether the card has written entry `count` on this pass, both halves of it. Of the first three
+// bytes one is not zero: a completion has bytes or a reason, an event has a kind.
 bool is_complete(const std::uint8_t* entry, std::uint32_t count, std::uint32_t entries) noexcept {
   const auto* bytes = static_cast<const volatile std::uint8_t*>(entry);
   if (bytes[kEntryBytes - 1] != phase_of(count, entries)) return false;
-  if ((bytes[0] | bytes[1]) == 0) return false;
+  if ((bytes[0] | bytes[1] | bytes[2]) == 0) return false;
   std::atomic_thread_fence(std::memory_order_acquire);
   return true;
 }

@@ -2,8 +2,8 @@
 // noexcept and free of allocation once made; each ring belongs to one thread.
 //
 // Counts are free-running; an index is the count's low bits. A completion or event is whole when
-// its last byte has the phase of this pass and its first field is not zero: the two halves may
-// arrive in either order, and the driver zeroes an entry it has consumed.
+// its last byte has the phase of this pass and its first three bytes are not all zero: the two
+// halves may arrive in either order, and the driver zeroes an entry it has consumed.
 #pragma once
 
 #include <atomic>

@@ -156,6 +156,10 @@ std::uint16_t receive_burst(void* opaque, rte_mbuf** packets, std::uint16_t coun
     const std::size_t wanted = std::min<std::size_t>(kBatch, count - received);
     const std::size_t got = port.device->receive({frames.data(), wanted});
     for (std::size_t i = 0; i < got; ++i) {
+      if (frames[i].bytes == 0) {  // lost to a bus error, which the card has counted
+        rte_pktmbuf_free(mbuf_of(frames[i].cookie));
+        continue;
+      }
       packets[received++] = to_mbuf(queue, frames[i]);
       bytes += frames[i].bytes;
     }

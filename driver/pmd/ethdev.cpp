@@ -189,14 +189,7 @@ Port::Port(std::unique_ptr<driver::Device> card, bool loops_back)
 Port::~Port() { free_flows(*this); }
 
 void stop(Port& port) {
-  if (!port.device->started()) return;
-  try {
-    port.device->stop();
-  } catch (...) {
-    free_held(*port.device);
-    throw;
-  }
-  free_transmitted(*port.device);
+  port.device->stop();  // throws: the card may still reach for the mbufs, so they stay its own
   free_held(*port.device);
 }
 

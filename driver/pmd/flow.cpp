@@ -18,7 +18,14 @@ struct rte_flow {
 namespace saline::pmd {
 
 void PolicyRules::write(std::size_t index) {
+  filled_ = std::max(filled_, index + 1);
   device_.set_policy(static_cast<std::uint32_t>(index), placed_[index].rule.entry);
+}
+
+void PolicyRules::trim() {
+  for (; filled_ > placed_.size(); --filled_) {
+    device_.clear_policy(static_cast<std::uint32_t>(filled_ - 1));
+  }
 }
 
 void PolicyRules::insert(const FlowRule& rule, const void* owner) {
@@ -32,24 +39,30 @@ void PolicyRules::insert(const FlowRule& rule, const void* owner) {
   const auto index = static_cast<std::size_t>(place - placed_.begin());
   placed_.insert(place, {rule, owner});
   // From the end: every entry moved is there twice until its old place is overwritten.
-  for (std::size_t i = placed_.size(); i-- > index;) write(i);
+  try {
+    for (std::size_t i = placed_.size(); i-- > index;) write(i);
+  } catch (...) {
+    try {
+      erase(owner);
+    } catch (...) {  // forgotten all the same; the next change that succeeds clears its entry
+    }
+    throw;
+  }
 }
 
 void PolicyRules::erase(const void* owner) {
   const auto place = std::find_if(placed_.begin(), placed_.end(),
                                   [&](const Placed& placed) { return placed.owner == owner; });
-  if (place == placed_.end()) return;
+  if (place == placed_.end()) return trim();
   const auto index = static_cast<std::size_t>(place - placed_.begin());
   placed_.erase(place);
   for (std::size_t i = index; i < placed_.size(); ++i) write(i);
-  device_.clear_policy(static_cast<std::uint32_t>(placed_.size()));
+  trim();
 }
 
 void PolicyRules::clear() {
-  while (!placed_.empty()) {
-    device_.clear_policy(static_cast<std::uint32_t>(placed_.size() - 1));
-    placed_.pop_back();
-  }
+  placed_.clear();
+  trim();
 }
 
 void PolicyRules::discard_instead(const driver::SaSlot& slot) {

@@ -54,9 +54,11 @@ class PolicyRules {
     const void* owner;
   };
   void write(std::size_t index);
+  void trim();  // clears entries past the rules
 
   driver::Device& device_;
   std::vector<Placed> placed_;
+  std::size_t filled_ = 0;  // entries of the card that may hold something
 };
 
 }  // namespace saline::pmd

@@ -36,7 +36,8 @@ class Count {
 class SaOwner {
  public:
   void set(std::uint16_t tag, void* userdata) noexcept {
-    userdata_.store(reinterpret_cast<std::uint64_t>(userdata), std::memory_order_relaxed);
+    // Not before the former tag is gone, where clear() took it away.
+    userdata_.store(reinterpret_cast<std::uint64_t>(userdata), std::memory_order_release);
     tag_.store(tag, std::memory_order_release);
   }
   void clear() noexcept { tag_.store(0, std::memory_order_release); }  // 0: no SA has that tag
@@ -75,6 +76,7 @@ struct Baseline {
   std::array<std::uint64_t, hw::kPortCountCount> port{};
   std::uint64_t receive_packets = 0, receive_bytes = 0, no_mbuf = 0;
   std::uint64_t transmit_packets = 0, transmit_bytes = 0, refused = 0;
+  std::uint64_t cycles = 0;
 };
 
 struct Port {
@@ -139,6 +141,7 @@ int xstats_names(rte_eth_dev* dev, rte_eth_xstat_name* out, unsigned count) noex
 struct Session {
   std::uint32_t spi = 0;
   driver::SaSlot slot;
+  base::Address destination{};  // inbound: by which packets find it, beside the SPI
 };
 
 inline Session& session_of(rte_security_session* session) noexcept {

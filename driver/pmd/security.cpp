@@ -26,13 +26,13 @@ int create(void* dev, rte_security_session_conf* conf, rte_security_session* ses
     to_context(*conf, port.device->capabilities(), port.capabilities, context);
     const SaSlot slot = add(*port.device, context);
     port.owners(slot.direction)[slot.index].set(slot.tag, conf->userdata);
-    session_of(session) = {conf->ipsec.spi, slot};
+    session_of(session) = {conf->ipsec.spi, slot, context.lookup_destination()};
     session->fast_mdata = Metadata::encode(slot);
   });
 }
 
-// The whole session is described anew, its next sequence number included; only direction and SPI,
-// by which packets find it, must stay.
+// The whole session is described anew, its next sequence number included; only what packets
+// find it by must stay: direction, SPI and the inbound tunnel destination.
 int update(void* dev, rte_security_session* session, rte_security_session_conf* conf) noexcept {
   return boundary("session update", [&] {
     Port& port = port_of(dev);
@@ -40,8 +40,11 @@ int update(void* dev, rte_security_session* session, rte_security_session_conf* 
     SessionContext context;
     to_context(*conf, port.device->capabilities(), port.capabilities, context);
     if (context.inbound != (old.slot.direction == Direction::ingress) ||
-        context.sa.spi != old.spi) {
-      throw Error(EINVAL, "direction and SPI of a session cannot change; create a new one");
+        context.sa.spi != old.spi ||
+        (context.inbound && context.lookup_destination() != old.destination)) {
+      throw Error(EINVAL,
+                  "direction, SPI and inbound tunnel destination of a session cannot change; "
+                  "create a new one");
     }
     port.device->restart_sa(old.slot, context.sa);
     port.owners(old.slot.direction)[old.slot.index].set(old.slot.tag, conf->userdata);

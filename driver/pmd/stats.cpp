@@ -19,9 +19,9 @@ std::uint64_t refused_since_reset(Port& port, Direction direction, DropReason re
 }
 
 // The order of extended statistics: reasons of ingress, reasons of egress, counters of the card,
-// packets whose form the port does not send.
+// its clock cycles, packets whose form the port does not send.
 constexpr std::size_t kExtendedCount =
-    2 * (hw::kDropReasonValues.size() - 1) + hw::kPortCountValues.size() + 1;
+    2 * (hw::kDropReasonValues.size() - 1) + hw::kPortCountValues.size() + 2;
 
 template <class Visitor>  // visitor(prefix, name, value function)
 void for_each_extended(Port& port, Visitor&& visit) {
@@ -38,6 +38,7 @@ void for_each_extended(Port& port, Visitor&& visit) {
              port.baseline.port[static_cast<std::size_t>(count.value)];
     });
   }
+  visit("card_", "cycles", [&] { return port.device->cycles() - port.baseline.cycles; });
   visit("tx_drop_", "form", [&] { return port.transmit.refused.get() - port.baseline.refused; });
 }
 
@@ -85,6 +86,7 @@ int stats_reset(rte_eth_dev* dev) noexcept {
     now.transmit_packets = port.transmit.packets.get();
     now.transmit_bytes = port.transmit.bytes.get();
     now.refused = port.transmit.refused.get();
+    now.cycles = port.device->cycles();
     port.baseline = now;
   });
 }

@@ -215,9 +215,29 @@ TEST_F(DeviceTest, RefusesRingSizesTheCardDoesNotHave) {
 
 TEST_F(DeviceTest, SaysWhenACardDoesNotComeToRest) {
   device().start({});
+  const std::array<std::uint8_t, 60> bytes{};
+  ASSERT_EQ(device().transmit(std::array{TxFrame{.data = bytes.data(), .bytes = 60, .cookie = 7}}),
+            1u);
   card.never_idle = true;
   EXPECT_EQ(refusal([&] { device().stop(); }), ETIMEDOUT);
+  std::array<std::uint64_t, 4> cookies{};
+  EXPECT_EQ(device().reclaim_transmit(cookies), 0u) << "the card may still read that buffer";
+  EXPECT_EQ(refusal([&] { device().start({}); }), ETIMEDOUT) << "nor may its rings go away";
   card.never_idle = false;
+  device().stop();
+  EXPECT_EQ(device().reclaim_transmit(cookies), 1u);
+  EXPECT_EQ(cookies[0], 7u);
+  device().start({});
+}
+
+TEST_F(DeviceTest, WipesTheSasOfACardThatDoesNotComeToRest) {
+  device().add_egress_sa(context(1));
+  device().start({});
+  card.commits.clear();
+  card.never_idle = true;
+  close();
+  ASSERT_EQ(card.commits.size(), 1u);
+  EXPECT_EQ(card.commits[0].op, hw::TableOp::remove);
 }
 
 TEST_F(DeviceTest, PolicyDefaultSurvivesStartAndStop) {

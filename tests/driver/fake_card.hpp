@@ -59,6 +59,11 @@ struct FakeCard {
                   std::min(tx.bytes, rx.bytes));
       hw::RxCompletion completion;
       completion.bytes = claimed_bytes != 0 ? claimed_bytes : tx.bytes;
+      if (frames_lost > 0) {
+        --frames_lost;
+        completion.bytes = 0;
+        completion.reason = static_cast<std::uint8_t>(hw::DropReason::dma);
+      }
       completion.spi = 0x1234;
       completion.phase = phase(hw::reg::rx_size_log2, received);
       const auto record = completion.encode();
@@ -83,6 +88,7 @@ struct FakeCard {
   std::uint16_t claimed_bytes = 0;
   std::size_t half_from = 0;  // completions lack their first bytes
   bool never_idle = false;
+  unsigned frames_lost = 0;  // to bus errors
 };
 
 class FakeTransport : public Transport {

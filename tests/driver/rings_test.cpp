@@ -121,6 +121,22 @@ TEST_P(RingsTest, WaitsForBothHalvesOfACompletion) {
   EXPECT_EQ(device.receive(received), 1u);
 }
 
+TEST_P(RingsTest, GoesOnAfterAFrameLostToABusError) {
+  device.start({.transmit = 4, .receive = 4, .events = 4});
+  const Bytes bytes = frame(60, 1);
+  Bytes buffer(100);
+  card.frames_lost = 1;
+  for (std::uint64_t i = 0; i < 2; ++i) {
+    device.post_receive(std::array{to_fill(buffer, i)});
+    device.transmit(std::array{to_send(bytes, i)});
+  }
+  std::array<RxFrame, 2> received{};
+  ASSERT_EQ(device.receive(received), 2u);
+  EXPECT_EQ(received[0].bytes, 0u);
+  EXPECT_EQ(received[0].reason, hw::DropReason::dma);
+  EXPECT_EQ(received[1].bytes, 60u);
+}
+
 TEST_P(RingsTest, NeverBelievesMoreBytesThanTheBufferHas) {
   device.start({});
   const Bytes bytes = frame(60, 1);

@@ -122,6 +122,28 @@ TEST_F(Port, NamesOneStatisticPerReasonAndDirection) {
     xstat(std::string("rx_drop_") + reason.name);
     xstat(std::string("tx_drop_") + reason.name);
   }
+  EXPECT_EQ(xstat("card_bus_errors"), 0u);
+}
+
+TEST_F(Port, TellsTheClockCyclesOfTheCard) {
+  open("transport=fake");
+  card().registers[hw::reg::cycles_high] = 1;
+  card().registers[hw::reg::cycles_low] = 500;
+  EXPECT_EQ(xstat("card_cycles"), (std::uint64_t{1} << 32) + 500);
+  ASSERT_EQ(rte_eth_xstats_reset(port_), 0);
+  card().registers[hw::reg::cycles_low] = 900;
+  EXPECT_EQ(xstat("card_cycles"), 400u);
+}
+
+TEST_F(Port, GoesOnAfterAFrameLostToABusError) {
+  open("transport=fake");
+  card().frames_lost = 1;
+  send(frame_of(64));
+  expect_nothing();
+  send(frame_of(65));
+  const Mbuf got = receive();
+  ASSERT_NE(got, nullptr);
+  EXPECT_EQ(got->data_len, 65);
 }
 
 TEST_F(Port, RefusesFormsItDoesNotSendAndCountsThem) {
@@ -258,6 +280,22 @@ TEST_F(Port, RestartsASessionAtAnotherSequenceNumber) {
   EXPECT_EQ(rte_security_session_destroy(security(), session), 0);
 }
 
+TEST_F(Port, KeepsTheInboundDestinationOfASession) {
+  open("transport=fake");
+  IngressConf in;
+  in.ipsec().options.tunnel_hdr_verify = RTE_SECURITY_IPSEC_TUNNEL_VERIFY_DST_ADDR;
+  rte_security_session* session = create(in.conf);
+  ASSERT_NE(session, nullptr);
+  EXPECT_EQ(rte_security_session_update(security(), session, &in.conf), 0);
+  commits(hw::Table::ingress_sa);
+  in.ipsec().tunnel.ipv4.dst_ip.s_addr = rte_cpu_to_be_32(kTunnelDestination + 1);
+  EXPECT_EQ(rte_security_session_update(security(), session, &in.conf), -EINVAL);
+  in.ipsec().options.tunnel_hdr_verify = 0;
+  EXPECT_EQ(rte_security_session_update(security(), session, &in.conf), -EINVAL);
+  EXPECT_TRUE(commits(hw::Table::ingress_sa).empty());
+  EXPECT_EQ(rte_security_session_destroy(security(), session), 0);
+}
+
 TEST_F(Port, RefusesMoreSessionsThanSlotsAndLeavesNothingBehind) {
   open("transport=fake");
   std::vector<std::unique_ptr<EgressConf>> confs;
@@ -390,6 +428,19 @@ TEST_F(Port, KeepsRulesInOrderOfPriority) {
   EXPECT_EQ(rule(0, session), nullptr);
   ASSERT_EQ(rte_flow_flush(port_, &error), 0);
   EXPECT_EQ(settle(), "");
+}
+
+TEST_F(Port, ForgetsARuleThatTheCardRefused) {
+  open("transport=fake");
+  ASSERT_NE(rule(1), nullptr);
+  card().commits_until_refusal = 1;  // the older rule moves up, the new one is refused
+  EXPECT_EQ(rule(0), nullptr);
+  card().commits_until_refusal = -1;
+  commits(hw::Table::policy);
+  rte_flow_error error{};
+  ASSERT_EQ(rte_flow_flush(port_, &error), 0);
+  EXPECT_EQ(commits(hw::Table::policy).size(), 2u) << "the older rule is in two entries";
+  EXPECT_NE(rule(0), nullptr);
 }
 
 }  // namespace
