@@ -52,6 +52,23 @@ bool has_tunnel(const Packet& packet, std::size_t from) noexcept {
   return false;
 }
 
+// What happens to the packets of a flow: the policy's action, or the default where none matches.
+Action action_of(const Policy* policy, const Flow& flow, const Settings& settings) noexcept {
+  return policy == nullptr ? settings.of(flow.source.family).default_policy : policy->action;
+}
+
+void count(const Processor::PolicyVerdict& verdict, const Packet& packet, std::uint64_t now_s,
+           ReasonCounters& refused) noexcept {
+  const bool dropped = verdict.reason != DropReason::none;
+  if (verdict.policy != nullptr) {
+    verdict.policy->packets.add(1);
+    verdict.policy->bytes.add(packet.length);
+    verdict.policy->last_used_s.set(now_s);
+    if (dropped) verdict.policy->refused.add(1);
+  }
+  if (dropped) refused[static_cast<std::size_t>(verdict.reason)].add(1);
+}
+
 }  // namespace
 
 Level effective_level(const Request& request, const FamilySettings& settings) noexcept {
@@ -97,19 +114,10 @@ Processor::PolicyVerdict Processor::find_outbound_policy(const SpdView& spd,
     verdict.reason = DropReason::malformed;
   } else {
     verdict.policy = spd.match(Direction::out, flow);
-    const Action action = verdict.policy == nullptr
-                              ? settings_.of(flow.source.family).default_policy
-                              : verdict.policy->action;
+    const Action action = action_of(verdict.policy, flow, settings_);
     if (action == Action::discard) verdict.reason = DropReason::policy;
   }
-  if (verdict.policy != nullptr) {
-    verdict.policy->packets.add(1);
-    verdict.policy->bytes.add(packet.length);
-    verdict.policy->last_used_s.set(now_s_);
-    if (verdict.reason != DropReason::none) verdict.policy->refused.add(1);
-  }
-  if (verdict.reason != DropReason::none)
-    counters_.outbound_refused[static_cast<std::size_t>(verdict.reason)].add(1);
+  count(verdict, packet, now_s_, counters_.outbound_refused);
   return verdict;
 }
 
@@ -121,23 +129,14 @@ Processor::PolicyVerdict Processor::check_inbound_policy(const SpdView& spd, con
     verdict.reason = DropReason::malformed;
   } else {
     verdict.policy = spd.match(direction, flow);
-    const Action action = verdict.policy == nullptr
-                              ? settings_.of(flow.source.family).default_policy
-                              : verdict.policy->action;
+    const Action action = action_of(verdict.policy, flow, settings_);
     const bool accepted = action == Action::ipsec
                               ? history_matches(*verdict.policy, packet, flow, settings_)
                           : action == Action::none ? !has_tunnel(packet, 0)
                                                    : false;
     if (!accepted) verdict.reason = DropReason::policy;
   }
-  if (verdict.policy != nullptr) {
-    verdict.policy->packets.add(1);
-    verdict.policy->bytes.add(packet.length);
-    verdict.policy->last_used_s.set(now_s_);
-    if (verdict.reason != DropReason::none) verdict.policy->refused.add(1);
-  }
-  if (verdict.reason != DropReason::none)
-    counters_.inbound_refused[static_cast<std::size_t>(verdict.reason)].add(1);
+  count(verdict, packet, now_s_, counters_.inbound_refused);
   return verdict;
 }
 

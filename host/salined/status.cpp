@@ -10,16 +10,9 @@
 namespace saline::daemon {
 namespace {
 
-std::string name_of(hw::DropReason reason) {
-  for (const auto& row : hw::kDropReasonValues) {
-    if (row.value == reason) return row.name;
-  }
-  return std::to_string(static_cast<unsigned>(reason));
-}
-
 void add_reasons(const ipsec::ReasonCounters& from, CountsByName& to) {
   for (std::size_t i = 0; i < from.size(); ++i) {
-    if (from[i].get() != 0) to[name_of(static_cast<hw::DropReason>(i))] += from[i].get();
+    if (from[i].get() != 0) to[hw::to_string(static_cast<hw::DropReason>(i))] += from[i].get();
   }
 }
 
