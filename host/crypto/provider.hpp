@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -20,6 +21,9 @@ namespace saline::crypto {
 class Session {
  public:
   virtual ~Session() = default;
+  // What run() reads for a packet, in the order of need: whoever handles many SAs asks the caches
+  // for the first lines of it before run(). Constant for the life of the session.
+  virtual std::span<const std::byte> hot_memory() const noexcept { return {}; }
 };
 
 // Keys as PF_KEY carries them. encryption may be nullptr (AH) and integrity may be nullptr (AEAD,
@@ -62,8 +66,13 @@ class Provider {
   virtual void run(std::span<Job> burst) noexcept = 0;
 };
 
-// Everything in the table, by OpenSSL's libcrypto.
+// Everything in the table, by OpenSSL's libcrypto and what it lacks by libgcrypt.
 std::unique_ptr<Provider> make_openssl_provider();
+// What ipsec-mb is good at, by ipsec-mb; supports() says what that is. Throws Error(ENOTSUP) on a
+// processor that it cannot run on.
+std::unique_ptr<Provider> make_ipsec_mb_provider();
+// Everything in the table, each row by the faster of the two; what the engine uses.
+std::unique_ptr<Provider> make_provider();
 
 // Unpredictable bytes for IVs (RFC 3602 §3) and SPIs: buffered, one object per thread.
 class RandomStream {

@@ -35,17 +35,30 @@ struct Lifetime {
 };
 
 // SADB_SAFLAGS bits that this layer acts on; other bits are kept for dumps.
+inline constexpr std::uint32_t kFlagOld = 0x0001;            // SADB_X_EXT_OLD: RFC 1826, RFC 1827
+inline constexpr std::uint32_t kFlagIv4Bytes = 0x0010;       // SADB_X_EXT_IV4B
+inline constexpr std::uint32_t kFlagDerivedIv = 0x0020;      // SADB_X_EXT_DERIV
 inline constexpr std::uint32_t kFlagCycleSequence = 0x0040;  // SADB_X_EXT_CYCSEQ
+inline constexpr std::uint32_t kFlagRawCpi = 0x0080;         // SADB_X_EXT_RAWCPI
 inline constexpr std::uint32_t kFlagPadRandom = 0x0100;      // SADB_X_EXT_PRAND
 inline constexpr std::uint32_t kFlagPadZero = 0x0200;        // SADB_X_EXT_PZERO
+
+// ESP in UDP (RFC 3948). Port 0: none.
+struct UdpEncapsulation {
+  std::uint16_t source_port = 0;  // of the packets the SA's source sends
+  std::uint16_t destination_port = 0;
+  bool operator==(const UdpEncapsulation&) const = default;
+  bool enabled() const noexcept { return destination_port != 0; }
+};
 
 struct SaConfig {
   SaId id;
   base::Address source;   // unspecified: any peer
   Mode mode = Mode::any;  // any: transport or tunnel, as the request or the packet asks
   std::uint32_t reqid = 0;
-  const crypto::Algorithm* integrity = nullptr;   // nullptr or null_integrity: none
-  const crypto::Algorithm* encryption = nullptr;  // ESP only; null_cipher for integrity alone
+  const crypto::Algorithm* integrity = nullptr;    // nullptr or null_integrity: none
+  const crypto::Algorithm* encryption = nullptr;   // ESP only; null_cipher for integrity alone
+  const crypto::Algorithm* compression = nullptr;  // IPComp only
   base::Secret integrity_key;
   base::Secret encryption_key;      // as PF_KEY carries it, salt last
   std::uint32_t replay_window = 0;  // packets; 0 is off
@@ -59,6 +72,9 @@ struct SaConfig {
   std::optional<std::uint64_t> iv_base;
   bool allow_reserved_spi = false;     // SPI 1 to 255, which published packets use
   bool allow_unauthenticated = false;  // encryption without integrity; else refused
+  bool allow_legacy = false;           // algorithms that RFC 8221 says MUST NOT; else refused
+  UdpEncapsulation udp;
+  bool ah_align8 = false;  // AH over IPv4 padded to 8 bytes, as Linux does and demands
 };
 
 // Whether the sequence number may start over after its last: only where the operator asks for it,

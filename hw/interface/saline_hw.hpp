@@ -57,7 +57,7 @@ struct Named {
 };
 
 // Of saline.toml; the driver refuses a card whose fingerprint register differs.
-inline constexpr std::uint32_t kFingerprint = 0x25b61e82u;
+inline constexpr std::uint32_t kFingerprint = 0xc7ca141cu;
 inline constexpr std::uint32_t kVersion = 1;
 
 inline constexpr std::uint32_t kSaContextBytes = 256;  // size of one SA context
@@ -88,9 +88,13 @@ enum class DropReason : std::uint8_t {
   no_neighbour = 16,  // the next hop has no link-layer address yet
   stale_sa = 17,  // the descriptor names an SA that is no longer in the card
   unsupported = 18,  // a form this path does not carry
+  compression = 19,  // an IPComp stream that is damaged, unknown or expands too far; RFC 3173
+  // fragments that overlap, do not fit, are too many or came too late; RFC 8200 §4.5
+  reassembly = 20,
+  encapsulation = 21,  // a UDP header around ESP whose lengths or checksum are wrong; RFC 3948 §2
 };
-inline constexpr std::size_t kDropReasonCount = 19;  // largest value + 1
-inline constexpr std::array<Named<DropReason>, 19> kDropReasonValues = {{
+inline constexpr std::size_t kDropReasonCount = 22;  // largest value + 1
+inline constexpr std::array<Named<DropReason>, 22> kDropReasonValues = {{
     {DropReason::none, "none", "not refused"},
     {DropReason::malformed, "malformed", "lengths or fields of the IP, ESP or AH header do not agree"},
     {DropReason::no_sa, "no_sa", "no SA for (SPI, destination, protocol); RFC 4301 §5.2"},
@@ -110,6 +114,9 @@ inline constexpr std::array<Named<DropReason>, 19> kDropReasonValues = {{
     {DropReason::no_neighbour, "no_neighbour", "the next hop has no link-layer address yet"},
     {DropReason::stale_sa, "stale_sa", "the descriptor names an SA that is no longer in the card"},
     {DropReason::unsupported, "unsupported", "a form this path does not carry"},
+    {DropReason::compression, "compression", "an IPComp stream that is damaged, unknown or expands too far; RFC 3173"},
+    {DropReason::reassembly, "reassembly", "fragments that overlap, do not fit, are too many or came too late; RFC 8200 §4.5"},
+    {DropReason::encapsulation, "encapsulation", "a UDP header around ESP whose lengths or checksum are wrong; RFC 3948 §2"},
 }};
 constexpr const char* to_string(DropReason value) noexcept {
   switch (value) {
@@ -151,6 +158,12 @@ constexpr const char* to_string(DropReason value) noexcept {
       return "stale_sa";
     case DropReason::unsupported:
       return "unsupported";
+    case DropReason::compression:
+      return "compression";
+    case DropReason::reassembly:
+      return "reassembly";
+    case DropReason::encapsulation:
+      return "encapsulation";
   }
   return "unknown";
 }

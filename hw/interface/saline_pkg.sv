@@ -9,7 +9,7 @@ package saline_pkg;
   // A reader of one table needs no other: names nobody uses are no fault here.
   // verilator lint_off UNUSEDPARAM
 
-  localparam logic [31:0] Fingerprint = 32'h25b61e82;
+  localparam logic [31:0] Fingerprint = 32'hc7ca141c;
   localparam int unsigned Version = 1;
 
   localparam int unsigned SaContextBytes = 256;  // size of one SA context
@@ -40,6 +40,9 @@ package saline_pkg;
   localparam logic [7:0] DropReasonNoNeighbour = 8'd16;
   localparam logic [7:0] DropReasonStaleSa = 8'd17;
   localparam logic [7:0] DropReasonUnsupported = 8'd18;
+  localparam logic [7:0] DropReasonCompression = 8'd19;
+  localparam logic [7:0] DropReasonReassembly = 8'd20;
+  localparam logic [7:0] DropReasonEncapsulation = 8'd21;
 
   // Transforms the card can do. A set bit n in caps_suites means value n is built in.
   localparam int unsigned SuiteBits = 8;
