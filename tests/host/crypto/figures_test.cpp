@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "host/crypto/hmac.hpp"
+#include "tests/host/crypto/providers.hpp"
 #include "tests/host/crypto/sealing.hpp"
 #include "tests/host/vectors.hpp"
 
@@ -19,13 +20,17 @@ const JsonFile& figures() {
 
 }  // namespace
 
-TEST(Figures, Hmac) {
+class Figures : public ProviderTest {};
+SALINE_FOR_ALL_PROVIDERS(Figures);
+
+TEST_P(Figures, Hmac) {
   const Json cases = figures().root()["hmac"];
   ASSERT_GE(cases.size(), 25u);
   for (std::size_t i = 0; i < cases.size(); ++i) {
     const Json figure = cases[i];
     SCOPED_TRACE(figure["origin"].text() + " " + figure["name"].text());
-    const auto* algorithm = crypto::find_integrity(figure["name"].text());
+    const std::string name = figure["name"].text();
+    const auto* algorithm = crypto::find_integrity(name);
     ASSERT_NE(algorithm, nullptr);
     const auto hmac = crypto::make_hmac(algorithm->method, figure["key"].hex());
     Bytes mac(figure["mac"].hex().size());
@@ -34,11 +39,11 @@ TEST(Figures, Hmac) {
                                                    std::span(data).subspan(data.size() / 3)};
     hmac->compute(parts, mac);
     EXPECT_EQ(mac, figure["mac"].hex());
+    EXPECT_TRUE(signs_as(*provider, name.c_str(), figure["key"].hex(), data, mac));
   }
 }
 
-TEST(Figures, Ciphers) {
-  const auto provider = crypto::make_openssl_provider();
+TEST_P(Figures, Ciphers) {
   const Json cases = figures().root()["cipher"];
   ASSERT_GE(cases.size(), 19u);
   for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -55,8 +60,7 @@ TEST(Figures, Ciphers) {
   }
 }
 
-TEST(Figures, Gcm) {
-  const auto provider = crypto::make_openssl_provider();
+TEST_P(Figures, Gcm) {
   const Json cases = figures().root()["gcm"];
   ASSERT_GE(cases.size(), 12u);
   for (std::size_t i = 0; i < cases.size(); ++i) {

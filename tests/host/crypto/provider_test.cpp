@@ -8,14 +8,17 @@
 
 #include "host/base/bytes.hpp"
 #include "host/base/error.hpp"
+#include "tests/host/crypto/providers.hpp"
 #include "tests/host/crypto/sealing.hpp"
 
 namespace saline::test {
 
 using namespace saline::crypto;
 
-TEST(Provider, RefusesKeysOfTheWrongLength) {
-  const auto provider = make_openssl_provider();
+class ProviderRules : public ProviderTest {};
+SALINE_FOR_ALL_PROVIDERS(ProviderRules);
+
+TEST_P(ProviderRules, RefusesKeysOfTheWrongLength) {
   for (const Algorithm& row : algorithms()) {
     SCOPED_TRACE(row.name);
     const Bytes longer(row.key_bits_max / 8 + 1);
@@ -32,14 +35,12 @@ TEST(Provider, RefusesKeysOfTheWrongLength) {
   }
 }
 
-TEST(Provider, TruncatedTextOfABlockCipherFails) {
-  const auto provider = make_openssl_provider();
+TEST_P(ProviderRules, TruncatedTextOfABlockCipherFails) {
   EXPECT_EQ(crypt(*provider, "aes-cbc", Direction::seal, Bytes(16), Bytes(16), Bytes(17)).result,
             Result::failed);
 }
 
-TEST(Provider, WrongIcvLeavesNoPlaintext) {
-  const auto provider = make_openssl_provider();
+TEST_P(ProviderRules, WrongIcvLeavesNoPlaintext) {
   const Bytes key(20, 7);
   const Bytes iv(8, 1);
   const Bytes plain(40, 0x61);
@@ -51,8 +52,7 @@ TEST(Provider, WrongIcvLeavesNoPlaintext) {
   EXPECT_EQ(opened.text, Bytes(40)) << "unauthenticated plaintext was left";
 }
 
-TEST(Provider, ASessionGoesBothWaysInAnyOrder) {
-  const auto provider = make_openssl_provider();
+TEST_P(ProviderRules, ASessionGoesBothWaysInAnyOrder) {
   SessionKeys keys;
   keys.encryption = find_encryption("aes-cbc");
   const Bytes cipher_key(32, 3);

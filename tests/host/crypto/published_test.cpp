@@ -6,6 +6,7 @@
 #include <map>
 
 #include "host/crypto/hmac.hpp"
+#include "tests/host/crypto/providers.hpp"
 #include "tests/host/crypto/sealing.hpp"
 #include "tests/host/vectors.hpp"
 
@@ -69,10 +70,14 @@ SplitNonce split(const Bytes& key, const Bytes& nonce) {
 
 }  // namespace
 
-TEST(Wycheproof, AesGcm) {
+class Wycheproof : public ProviderTest {};
+class Cavp : public ProviderTest {};
+SALINE_FOR_ALL_PROVIDERS(Wycheproof);
+SALINE_FOR_ALL_PROVIDERS(Cavp);
+
+TEST_P(Wycheproof, AesGcm) {
   SALINE_NEEDS_VECTORS("wycheproof/aes_gcm_test.json");
   const JsonFile file(vectors_path("wycheproof/aes_gcm_test.json"));
-  const auto provider = crypto::make_openssl_provider();
   int valid = 0;
   int invalid = 0;
   const Json groups = file.root()["testGroups"];
@@ -103,10 +108,9 @@ TEST(Wycheproof, AesGcm) {
   EXPECT_EQ(invalid, 81);
 }
 
-TEST(Wycheproof, AesCbc) {
+TEST_P(Wycheproof, AesCbc) {
   SALINE_NEEDS_VECTORS("wycheproof/aes_cbc_pkcs5_test.json");
   const JsonFile file(vectors_path("wycheproof/aes_cbc_pkcs5_test.json"));
-  const auto provider = crypto::make_openssl_provider();
   int ran = 0;
   const Json groups = file.root()["testGroups"];
   for (std::size_t g = 0; g < groups.size(); ++g) {
@@ -128,7 +132,7 @@ TEST(Wycheproof, AesCbc) {
   EXPECT_EQ(ran, 72);
 }
 
-TEST(Wycheproof, Hmac) {
+TEST_P(Wycheproof, Hmac) {
   SALINE_NEEDS_VECTORS("wycheproof/hmac_sha256_test.json");
   const std::pair<const char*, const char*> sets[] = {{"hmac_sha1_test.json", "hmac-sha1"},
                                                       {"hmac_sha256_test.json", "hmac-sha2-256"},
@@ -148,8 +152,12 @@ TEST(Wycheproof, Hmac) {
         Bytes mac(test["tag"].hex().size());
         const std::span<const std::uint8_t> parts[] = {message};
         hmac->compute(parts, mac);
-        EXPECT_EQ(mac == test["tag"].hex(), test["result"].text() == "valid")
-            << name << " tcId " << test["tcId"].number();
+        const bool good = test["result"].text() == "valid";
+        EXPECT_EQ(mac == test["tag"].hex(), good) << name << " tcId " << test["tcId"].number();
+        if (good) {
+          EXPECT_TRUE(signs_as(*provider, algorithm, test["key"].hex(), message, mac))
+              << name << " tcId " << test["tcId"].number();
+        }
         ++ran;
       }
     }
@@ -157,9 +165,8 @@ TEST(Wycheproof, Hmac) {
   }
 }
 
-TEST(Cavp, AesGcm) {
+TEST_P(Cavp, AesGcm) {
   SALINE_NEEDS_VECTORS("nist/cavp/gcmtestvectors");
-  const auto provider = crypto::make_openssl_provider();
   int passed = 0;
   int failed = 0;
   for (const char* bits : {"128", "192", "256"}) {
@@ -192,9 +199,8 @@ TEST(Cavp, AesGcm) {
   EXPECT_GE(failed, 400);
 }
 
-TEST(Cavp, CbcCiphers) {
+TEST_P(Cavp, CbcCiphers) {
   SALINE_NEEDS_VECTORS("nist/cavp/aesmmt");
-  const auto provider = crypto::make_openssl_provider();
   const std::pair<const char*, const char*> files[] = {
       {"aesmmt/CBCMMT128.rsp", "aes-cbc"},      {"aesmmt/CBCMMT192.rsp", "aes-cbc"},
       {"aesmmt/CBCMMT256.rsp", "aes-cbc"},      {"KAT_AES/CBCVarKey256.rsp", "aes-cbc"},
@@ -226,22 +232,24 @@ TEST(Cavp, CbcCiphers) {
   EXPECT_GE(ran, 1000);
 }
 
-TEST(Cavp, Hmac) {
+TEST_P(Cavp, Hmac) {
   SALINE_NEEDS_VECTORS("nist/cavp/hmactestvectors/HMAC.rsp");
-  const std::map<std::string, crypto::Method> methods = {{"20", crypto::Method::hmac_sha1},
-                                                         {"32", crypto::Method::hmac_sha2_256},
-                                                         {"48", crypto::Method::hmac_sha2_384},
-                                                         {"64", crypto::Method::hmac_sha2_512}};
+  const std::map<std::string, const char*> names = {{"20", "hmac-sha1"},
+                                                    {"32", "hmac-sha2-256"},
+                                                    {"48", "hmac-sha2-384"},
+                                                    {"64", "hmac-sha2-512"}};
   int ran = 0;
   for_each_record(vectors_path("nist/cavp/hmactestvectors/HMAC.rsp"), [&](const Fields& f) {
-    const auto method = methods.find(f.at("L"));
-    if (method == methods.end() || !f.contains("Mac")) return;
-    const auto hmac = crypto::make_hmac(method->second, base::from_hex(f.at("Key")));
+    const auto name = names.find(f.at("L"));
+    if (name == names.end() || !f.contains("Mac")) return;
+    const Bytes key = base::from_hex(f.at("Key"));
+    const auto hmac = crypto::make_hmac(crypto::find_integrity(name->second)->method, key);
     const Bytes message = base::from_hex(f.at("Msg"));
     Bytes mac(std::stoul(f.at("Tlen")));
     const std::span<const std::uint8_t> parts[] = {message};
     hmac->compute(parts, mac);
     EXPECT_EQ(base::to_hex(mac), f.at("Mac")) << f.at("Count");
+    EXPECT_TRUE(signs_as(*provider, name->second, key, message, mac)) << f.at("Count");
     ++ran;
   });
   EXPECT_GE(ran, 1000);

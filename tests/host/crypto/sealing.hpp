@@ -1,6 +1,7 @@
 // One-shot use of a provider for vectors: keys, IV and texts as hexadecimal test files give them.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -35,6 +36,31 @@ inline Sealed crypt(crypto::Provider& provider, const char* name, crypto::Direct
   provider.run({&job, 1});
   sealed.result = job.result;
   return sealed;
+}
+
+// Integrity alone: the ICV of the message, empty when the row takes no key of that length.
+inline Bytes sign(crypto::Provider& provider, const char* name, const Bytes& key,
+                  const Bytes& message) {
+  crypto::SessionKeys keys;
+  keys.integrity = crypto::find_integrity(name);
+  keys.integrity_key = key;
+  if (!keys.integrity->key_bits_valid(static_cast<unsigned>(key.size() * 8))) return {};
+  const auto session = provider.open(keys);
+  Bytes icv(keys.integrity->icv_bytes);
+  crypto::Job job;
+  job.session = session.get();
+  job.authenticated[0] = message;
+  job.icv = icv.data();
+  provider.run({&job, 1});
+  return job.result == crypto::Result::ok ? icv : Bytes{};
+}
+
+// What sign() says is how this longer or equally long MAC starts; true as well when the row takes
+// no such key, or the MAC is shorter than the ICV.
+inline bool signs_as(crypto::Provider& provider, const char* name, const Bytes& key,
+                     const Bytes& message, const Bytes& mac) {
+  const Bytes icv = sign(provider, name, key, message);
+  return mac.size() < icv.size() || std::equal(icv.begin(), icv.end(), mac.begin());
 }
 
 }  // namespace saline::test
