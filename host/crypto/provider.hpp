@@ -16,14 +16,43 @@
 
 namespace saline::crypto {
 
+enum class Direction : std::uint8_t { seal, open };
+
+// The part of a Session that run() reads for one packet, so that whoever handles many SAs can keep
+// this beside the SA and ask the caches for it ahead: `always`, and before `by_text_end` as many
+// bytes as the packet has text (GHASH's powers: one a block, the first last), at most
+// by_text_bytes.
+struct HotMemory {
+  const std::byte* always = nullptr;
+  const std::byte* by_text_end = nullptr;
+  std::uint16_t always_bytes = 0;
+  std::uint16_t by_text_bytes = 0;
+};
+
+inline void prefetch(const HotMemory& hot, std::size_t text_bytes) noexcept {
+  constexpr std::size_t kLine = 64;
+  for (std::size_t at = 0; at < hot.always_bytes; at += kLine) __builtin_prefetch(hot.always + at);
+  const std::size_t wanted = text_bytes < hot.by_text_bytes ? text_bytes : hot.by_text_bytes;
+  for (std::size_t at = 1; at <= wanted; at += kLine) __builtin_prefetch(hot.by_text_end - at);
+}
+
 // Expanded keys and scratch state of one SA, made by Provider::open. Used by one thread at a time;
 // keys are wiped when it goes.
 class Session {
  public:
+  // Whose run() takes it, where a provider is made of two.
+  enum class Owner : std::uint8_t { other, ipsec_mb };
+
   virtual ~Session() = default;
-  // What run() reads for a packet, in the order of need: whoever handles many SAs asks the caches
-  // for the first lines of it before run(). Constant for the life of the session.
-  virtual std::span<const std::byte> hot_memory() const noexcept { return {}; }
+  // Constant for the life of the session.
+  virtual HotMemory hot_memory(Direction) const noexcept { return {}; }
+  Owner owner() const noexcept { return owner_; }
+
+ protected:
+  explicit Session(Owner owner = Owner::other) noexcept : owner_(owner) {}
+
+ private:
+  Owner owner_;
 };
 
 // Keys as PF_KEY carries them. encryption may be nullptr (AH) and integrity may be nullptr (AEAD,
@@ -34,8 +63,6 @@ struct SessionKeys {
   const Algorithm* integrity = nullptr;
   std::span<const std::uint8_t> integrity_key;
 };
-
-enum class Direction : std::uint8_t { seal, open };
 
 enum class Result : std::uint8_t { pending, ok, icv_mismatch, failed };
 
@@ -62,7 +89,8 @@ class Provider {
   virtual bool supports(const Algorithm* encryption, const Algorithm* integrity) const noexcept = 0;
   // Throws Error(EINVAL) for keys that do not fit, Error(ENOTSUP) for what it does not support.
   virtual std::unique_ptr<Session> open(const SessionKeys& keys) = 0;
-  // Every job's result is set. Sessions may repeat within a burst.
+  // Every job's result is set. Sessions may repeat within a burst. One thread at a time, while
+  // another may open and close sessions.
   virtual void run(std::span<Job> burst) noexcept = 0;
 };
 
