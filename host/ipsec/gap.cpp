@@ -85,7 +85,9 @@ DropReason close_gap(Step& step, std::uint32_t header, std::uint32_t payload,
     return DropReason::policy;
   const std::uint8_t outer_class = traffic_class(packet.data);
   packet.shrink_front(offset + header);
-  const DropReason reason = enter_inner(packet, next_header, outer_class, headers.family, settings);
+  const DropReason reason =
+      enter_inner(packet, next_header, outer_class, headers.family, settings, step.headers);
+  step.parsed = true;
   step.payload = packet.length;
   return reason;
 }

@@ -24,61 +24,71 @@ void Processor::refuse(InboundItem& item, DropReason reason, SecurityAssociation
   if (sa != nullptr) sa->refuse(reason);
 }
 
-// True when a job is ready. False when the packet has nothing (more) for us, or is refused.
-bool Processor::prepare_inbound(const SadView& sad, InboundItem& item, std::size_t index,
-                                crypto::Job& job) noexcept {
+// True when the outermost header of the packet wants an SA. False when the packet has nothing
+// (more) for us, or is refused.
+bool Processor::locate(InboundItem& item, std::size_t index) noexcept {
   Step& step = scratch_->steps[index];
   Packet& packet = *item.packet;
   Headers& headers = step.headers;
-  if (!parse_headers(packet.bytes(), headers))
+  if (!step.parsed && !parse_headers(packet.bytes(), headers))
     return refuse(item, DropReason::malformed, nullptr), false;
+  step.parsed = true;
   packet.shrink_back(packet.length - headers.total);
   const std::uint8_t protocol = headers.upper_protocol;
   if ((protocol != kEsp && protocol != kAh) || headers.routed) return false;
-  const bool ours = local_ == nullptr || local_->contains(headers.destination);
   if (headers.fragment) {
-    if (ours) refuse(item, DropReason::fragment, nullptr);
+    if (is_ours(headers.destination)) refuse(item, DropReason::fragment, nullptr);
     return false;
   }
   const std::uint32_t available = headers.total - headers.upper_offset;
   if (available < (protocol == kEsp ? kEspMin : kAhMin)) {
-    if (ours) refuse(item, DropReason::malformed, nullptr);
+    if (is_ours(headers.destination)) refuse(item, DropReason::malformed, nullptr);
     return false;
   }
   const std::uint8_t* header = packet.data + headers.upper_offset;
   item.spi = base::load32(protocol == kEsp ? header : header + 4);
-  SecurityAssociation* sa =
-      sad.find({item.spi, headers.destination, static_cast<Protocol>(protocol)});
-  if (sa == nullptr) {
-    if (ours) refuse(item, DropReason::no_sa, nullptr);
-    return false;
-  }
-  DropReason reason = DropReason::none;
-  if (packet.history_count == kNestingMax) {
-    reason = DropReason::nesting;
-  } else if (!sa->usable()) {
-    reason = DropReason::no_sa;
-  } else if (sa->offloaded()) {
-    reason = DropReason::unsupported;  // its window is in the card: nobody else may judge
-  }
-  step.packet = &packet;
-  step.association = sa;
+  return true;
+}
+
+bool Processor::find_association(const SadView& sad, InboundItem& item,
+                                 std::size_t index) noexcept {
+  Step& step = scratch_->steps[index];
+  const base::Address& destination = step.headers.destination;
+  step.association =
+      sad.find({item.spi, destination, static_cast<Protocol>(step.headers.upper_protocol)});
+  if (step.association != nullptr) return true;
+  if (is_ours(destination)) refuse(item, DropReason::no_sa, nullptr);
+  return false;
+}
+
+bool Processor::prepare(InboundItem& item, std::size_t index, crypto::Job& job) noexcept {
+  Step& step = scratch_->steps[index];
+  SecurityAssociation& sa = *step.association;
+  step.packet = item.packet;
   step.bad_padding = false;
-  if (reason == DropReason::none)
-    reason = protocol == kEsp ? prepare_esp_inbound(step, job)
-                              : prepare_ah_inbound(step, job, settings_);
+  DropReason reason = DropReason::none;
+  if (item.packet->history_count == kNestingMax) {
+    reason = DropReason::nesting;
+  } else if (!sa.usable()) {
+    reason = DropReason::no_sa;
+  } else if (sa.offloaded()) {
+    reason = DropReason::unsupported;  // its window is in the card: nobody else may judge
+  } else {
+    reason = sa.protocol() == Protocol::esp ? prepare_esp_inbound(step, job)
+                                            : prepare_ah_inbound(step, job, settings_);
+  }
   // The card judges in the same order: lengths, window, lifetime.
-  if (reason == DropReason::none) reason = sa->lifetime_check();
+  if (reason == DropReason::none) reason = sa.lifetime_check();
   if (reason == DropReason::none) return true;
-  refuse(item, reason, sa);
+  refuse(item, reason, &sa);
   return false;
 }
 
 // True when the packet goes round again.
-bool Processor::finish_inbound(InboundItem& item, std::size_t index,
-                               const crypto::Job& job) noexcept {
+bool Processor::finish(InboundItem& item, std::size_t index, const crypto::Job& job) noexcept {
   Step& step = scratch_->steps[index];
   SecurityAssociation& sa = *step.association;
+  step.parsed = false;
   if (job.result != crypto::Result::ok) {
     refuse(item, DropReason::icv, &sa);
     return false;
@@ -104,41 +114,56 @@ bool Processor::finish_inbound(InboundItem& item, std::size_t index,
   return true;
 }
 
-void Processor::inbound_chunk(const SadView& sad, std::span<InboundItem> items) noexcept {
+// What passed the walk has been parsed as it now is.
+void Processor::check_policy(const SpdView& spd, InboundItem& item, std::size_t index) noexcept {
+  const Step& step = scratch_->steps[index];
+  const Packet& packet = *item.packet;
+  Flow flow;
+  if (!parse_flow(packet.bytes(), step.headers, flow))
+    return refuse(item, DropReason::malformed, nullptr);
+  const bool for_us = item.to_group || is_ours(step.headers.destination);
+  const PolicyVerdict verdict =
+      judge_inbound(spd, packet, flow, for_us ? Direction::in : Direction::fwd);
+  item.policy = verdict.policy;
+  if (verdict.reason == DropReason::none) return;
+  item.outcome = Outcome::drop;  // and counted
+  item.reason = verdict.reason;
+}
+
+void Processor::inbound_chunk(const SpdView* spd, const SadView& sad,
+                              std::span<InboundItem> items) noexcept {
   Scratch& scratch = *scratch_;
+  Live& live = scratch.live;
   for (std::size_t i = 0; i < items.size(); ++i) {
     items[i].outcome = Outcome::pass;
     items[i].reason = DropReason::none;
     items[i].association = nullptr;
     items[i].spi = 0;
-    scratch.active[i] = true;
+    items[i].policy = nullptr;
+    scratch.steps[i].parsed = false;
   }
-  for (;;) {
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      if (!scratch.active[i]) continue;
-      crypto::Job& job = scratch.jobs[count];
-      job = crypto::Job{};
-      scratch.active[i] = prepare_inbound(sad, items[i], i, job);
-      if (scratch.active[i]) scratch.owner[count++] = i;
-    }
-    if (count == 0) break;
-    provider_.run({scratch.jobs.data(), count});
-    for (std::size_t j = 0; j < count; ++j) {
-      const std::size_t i = scratch.owner[j];
-      scratch.active[i] = finish_inbound(items[i], i, scratch.jobs[j]);
-    }
+  live.fill(items.size());
+  while (!live.empty()) {
+    live.keep_if([&](std::size_t i) { return locate(items[i], i); });
+    live.keep_if([&](std::size_t i) { return find_association(sad, items[i], i); });
+    run_jobs(items);
   }
-  for (const InboundItem& item : items)
-    if (item.outcome == Outcome::pass) counters_.inbound_passed.add(1);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (items[i].outcome != Outcome::pass) continue;
+    counters_.inbound_passed.add(1);
+    if (spd != nullptr) check_policy(*spd, items[i], i);
+  }
 }
 
 void Processor::inbound(const SadView& sad, std::span<InboundItem> items) noexcept {
-  while (!items.empty()) {
-    const std::size_t count = std::min(items.size(), kBurst);
-    inbound_chunk(sad, items.first(count));
-    items = items.subspan(count);
-  }
+  for (; !items.empty(); items = items.subspan(std::min(items.size(), kBurst)))
+    inbound_chunk(nullptr, sad, items.first(std::min(items.size(), kBurst)));
+}
+
+void Processor::inbound(const SpdView& spd, const SadView& sad,
+                        std::span<InboundItem> items) noexcept {
+  for (; !items.empty(); items = items.subspan(std::min(items.size(), kBurst)))
+    inbound_chunk(&spd, sad, items.first(std::min(items.size(), kBurst)));
 }
 
 }  // namespace saline::ipsec

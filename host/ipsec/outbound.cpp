@@ -34,7 +34,7 @@ std::uint32_t protected_size(const Bundle& bundle, std::uint32_t bytes, std::uin
   for (std::uint32_t i = 0; i < bundle.count; ++i) {
     const Bundle::Entry& entry = bundle.entries[i];
     if (entry.mode == Mode::tunnel) {
-      family = entry.tunnel_destination.family;
+      family = entry.association->id().destination.family;
       header = outer_header_bytes(family);
       bytes += header;
     }
@@ -74,25 +74,45 @@ void Processor::refuse(OutboundItem& item, DropReason reason, SecurityAssociatio
   if (item.policy != nullptr) item.policy->refused.add(1);
 }
 
-// Parses and resolves; nothing of the packet changes but padding behind it, which goes. False when
-// the item's fate is already decided.
-bool Processor::start_outbound(const SadView& sad, OutboundItem& item, std::size_t index) noexcept {
+// Parses and finds the policy. Nothing of the packet changes but padding behind it, which goes.
+bool Processor::open_outbound(const SpdView* spd, OutboundItem& item, std::size_t index) noexcept {
   Step& step = scratch_->steps[index];
-  Bundle& bundle = scratch_->bundles[index];
   Packet& packet = *item.packet;
-  bundle.count = bundle.next = 0;
   item.outcome = Outcome::pass;
   item.reason = DropReason::none;
   item.card = nullptr;
   item.acquire = -1;
   item.fitting_mtu = 0;
+  step.parsed = false;
+  if (spd != nullptr) {
+    item.policy = nullptr;
+    Flow flow;
+    step.parsed = parse_headers(packet.bytes(), step.headers) &&
+                  parse_flow(packet.bytes(), step.headers, flow);
+    if (!step.parsed) return refuse(item, DropReason::malformed, nullptr), false;
+    const PolicyVerdict verdict = judge_outbound(*spd, packet, flow);
+    item.policy = verdict.policy;
+    if (verdict.reason != DropReason::none) {  // and counted
+      item.outcome = Outcome::drop;
+      item.reason = verdict.reason;
+      return false;
+    }
+  }
   if (item.policy == nullptr || item.policy->action == Action::none) return false;
   if (item.policy->action == Action::discard)
     return refuse(item, DropReason::policy, nullptr), false;
-  if (!parse_headers(packet.bytes(), step.headers))
+  if (!step.parsed && !parse_headers(packet.bytes(), step.headers))
     return refuse(item, DropReason::malformed, nullptr), false;
+  step.parsed = true;
   packet.shrink_back(packet.length - step.headers.total);
+  return true;
+}
 
+// The SAs for all of the policy's requests, and the size behind them.
+bool Processor::resolve(const SadView& sad, OutboundItem& item, std::size_t index) noexcept {
+  Step& step = scratch_->steps[index];
+  Bundle& bundle = scratch_->bundles[index];
+  bundle.count = bundle.next = 0;
   Address source = step.headers.source;
   Address destination = step.headers.final_destination;
   for (std::size_t i = 0; i < item.policy->requests.size(); ++i) {
@@ -120,11 +140,11 @@ bool Processor::start_outbound(const SadView& sad, OutboundItem& item, std::size
                (bundle.count == 0 || bundle.entries[0].mode != Mode::tunnel)) {
       return refuse(item, DropReason::fragment, sa), false;
     }
-    bundle.entries[bundle.count++] = {sa, query.mode, query.source, query.destination};
+    bundle.entries[bundle.count++] = {sa, query.mode};
     if (sa->offloaded()) item.card = sa;
   }
   if (item.mtu != 0 && bundle.count != 0 &&
-      protected_size(bundle, packet.length, step.headers.insert_offset, step.headers.family) >
+      protected_size(bundle, item.packet->length, step.headers.insert_offset, step.headers.family) >
           item.mtu) {
     item.fitting_mtu = largest_fit(bundle, item.mtu, step.headers);
     return refuse(item, DropReason::too_big, bundle.entries[0].association), false;
@@ -133,17 +153,18 @@ bool Processor::start_outbound(const SadView& sad, OutboundItem& item, std::size
   return bundle.count != 0;
 }
 
-bool Processor::prepare_outbound(OutboundItem& item, std::size_t index, crypto::Job& job) noexcept {
+bool Processor::prepare(OutboundItem& item, std::size_t index, crypto::Job& job) noexcept {
   Step& step = scratch_->steps[index];
-  const Bundle& bundle = scratch_->bundles[index];
-  const Bundle::Entry& entry = bundle.entries[bundle.next];
+  const Bundle::Entry& entry = scratch_->bundles[index].entries[scratch_->bundles[index].next];
   step.packet = item.packet;
   step.association = entry.association;
   step.mode = entry.mode;
-  if (bundle.next != 0 && !parse_headers(item.packet->bytes(), step.headers))
+  if (!step.parsed && !parse_headers(item.packet->bytes(), step.headers))
     return refuse(item, DropReason::malformed, entry.association), false;
-  OutboundContext context{settings_, scratch_->random, scratch_->next_identification,
-                          entry.tunnel_source, entry.tunnel_destination};
+  step.parsed = false;
+  const SaConfig& config = entry.association->config();
+  OutboundContext context{settings_, scratch_->random, scratch_->next_identification, config.source,
+                          config.id.destination};
   DropReason reason = step.association->lifetime_check();
   if (reason == DropReason::none)
     reason = step.association->protocol() == Protocol::esp
@@ -154,34 +175,25 @@ bool Processor::prepare_outbound(OutboundItem& item, std::size_t index, crypto::
   return false;
 }
 
-void Processor::outbound_chunk(const SadView& sad, std::span<OutboundItem> items) noexcept {
-  Scratch& scratch = *scratch_;
-  for (std::size_t i = 0; i < items.size(); ++i)
-    scratch.active[i] = start_outbound(sad, items[i], i);
-  for (;;) {
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      if (!scratch.active[i]) continue;
-      crypto::Job& job = scratch.jobs[count];
-      job = crypto::Job{};
-      scratch.active[i] = prepare_outbound(items[i], i, job);
-      if (scratch.active[i]) scratch.owner[count++] = i;
-    }
-    if (count == 0) break;
-    provider_.run({scratch.jobs.data(), count});
-    for (std::size_t j = 0; j < count; ++j) {
-      const std::size_t i = scratch.owner[j];
-      Step& step = scratch.steps[i];
-      Bundle& bundle = scratch.bundles[i];
-      if (scratch.jobs[j].result != crypto::Result::ok) {
-        refuse(items[i], DropReason::unsupported, step.association);
-        scratch.active[i] = false;
-        continue;
-      }
-      step.association->account(step.payload, now_s_);
-      scratch.active[i] = ++bundle.next < bundle.count;
-    }
+// True when the policy asks for more.
+bool Processor::finish(OutboundItem& item, std::size_t index, const crypto::Job& job) noexcept {
+  Step& step = scratch_->steps[index];
+  Bundle& bundle = scratch_->bundles[index];
+  if (job.result != crypto::Result::ok) {
+    refuse(item, DropReason::unsupported, step.association);
+    return false;
   }
+  step.association->account(step.payload, now_s_);
+  return ++bundle.next < bundle.count;
+}
+
+void Processor::outbound_chunk(const SpdView* spd, const SadView& sad,
+                               std::span<OutboundItem> items) noexcept {
+  Live& live = scratch_->live;
+  live.fill(items.size());
+  live.keep_if([&](std::size_t i) { return open_outbound(spd, items[i], i); });
+  live.keep_if([&](std::size_t i) { return resolve(sad, items[i], i); });
+  while (!live.empty()) run_jobs(items);
   for (OutboundItem& item : items) {
     if (item.outcome == Outcome::drop) continue;
     if (item.card != nullptr) {
@@ -195,11 +207,14 @@ void Processor::outbound_chunk(const SadView& sad, std::span<OutboundItem> items
 }
 
 void Processor::outbound(const SadView& sad, std::span<OutboundItem> items) noexcept {
-  while (!items.empty()) {
-    const std::size_t count = std::min(items.size(), kBurst);
-    outbound_chunk(sad, items.first(count));
-    items = items.subspan(count);
-  }
+  for (; !items.empty(); items = items.subspan(std::min(items.size(), kBurst)))
+    outbound_chunk(nullptr, sad, items.first(std::min(items.size(), kBurst)));
+}
+
+void Processor::outbound(const SpdView& spd, const SadView& sad,
+                         std::span<OutboundItem> items) noexcept {
+  for (; !items.empty(); items = items.subspan(std::min(items.size(), kBurst)))
+    outbound_chunk(&spd, sad, items.first(std::min(items.size(), kBurst)));
 }
 
 }  // namespace saline::ipsec

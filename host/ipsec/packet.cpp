@@ -2,6 +2,7 @@
 #include "host/ipsec/packet.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "host/base/bytes.hpp"
 
@@ -36,10 +37,17 @@ void Packet::shrink_back(std::uint32_t count) noexcept {
   length -= count;
 }
 
+// The sum of RFC 1071 does not care about byte order: 32 bits at a time, folded, swapped at the
+// end.
 std::uint16_t ipv4_header_checksum(std::span<const std::uint8_t> header) noexcept {
-  std::uint32_t sum = 0;
-  for (std::size_t i = 0; i + 1 < header.size(); i += 2)
-    if (i != 10) sum += load16(&header[i]);
+  std::uint64_t sum = 0;
+  for (std::size_t at = 0; at + 4 <= header.size(); at += 4) {
+    std::uint32_t word = base::load32(&header[at]);
+    if (at == 8) word &= 0xFFFF0000;  // its own field
+    sum += word;
+  }
+  sum = (sum & 0xFFFFFFFF) + (sum >> 32);
+  sum = (sum & 0xFFFF) + (sum >> 16);
   sum = (sum & 0xFFFF) + (sum >> 16);
   sum = (sum & 0xFFFF) + (sum >> 16);
   return static_cast<std::uint16_t>(~sum);
@@ -49,10 +57,18 @@ namespace {
 
 constexpr unsigned kExtensionsMax = 16;
 
-base::Address address_at(Family family, const std::uint8_t* bytes) noexcept {
+// Sizes are constants, so that these become plain moves.
+base::Address ipv4_at(const std::uint8_t* bytes) noexcept {
   base::Address address;
-  address.family = family;
-  std::copy_n(bytes, base::address_bytes(family), address.bytes.begin());
+  address.family = Family::ipv4;
+  std::memcpy(address.bytes.data(), bytes, 4);
+  return address;
+}
+
+base::Address ipv6_at(const std::uint8_t* bytes) noexcept {
+  base::Address address;
+  address.family = Family::ipv6;
+  std::memcpy(address.bytes.data(), bytes, 16);
   return address;
 }
 
@@ -73,7 +89,7 @@ bool parse_ipv4_options(std::span<const std::uint8_t> options, Headers& out) noe
       const std::uint8_t pointer = options[at + 2];
       if (bytes >= 7 && pointer <= bytes - 3) {
         out.routed = true;
-        out.final_destination = address_at(Family::ipv4, &options[at + bytes - 4]);
+        out.final_destination = ipv4_at(&options[at + bytes - 4]);
       }
     }
     at += bytes;
@@ -87,14 +103,14 @@ bool parse_ipv4(std::span<const std::uint8_t> packet, Headers& out) noexcept {
   out.total = load16(&packet[2]);
   if (header < 20 || out.total < header || out.total > packet.size()) return false;
   out.family = Family::ipv4;
-  out.source = address_at(Family::ipv4, &packet[12]);
-  out.destination = address_at(Family::ipv4, &packet[16]);
+  out.source = ipv4_at(&packet[12]);
+  out.destination = ipv4_at(&packet[16]);
   out.final_destination = out.destination;
   out.upper_protocol = packet[9];
   out.upper_offset = out.insert_offset = header;
   out.upper_protocol_field = out.insert_protocol_field = 9;
   out.fragment = (load16(&packet[6]) & 0x3FFF) != 0;
-  return parse_ipv4_options(packet.subspan(20, header - 20), out);
+  return header == 20 || parse_ipv4_options(packet.subspan(20, header - 20), out);
 }
 
 // RFC 8200 §4.4. Type 0 with segments left is refused (RFC 5095 §3); of the other types the final
@@ -107,7 +123,7 @@ bool parse_routing(std::span<const std::uint8_t> header, Headers& out) noexcept 
   out.routed = true;
   if (type == 2) {
     if (header.size() != 24 || segments_left != 1) return false;
-    out.final_destination = address_at(Family::ipv6, &header[8]);
+    out.final_destination = ipv6_at(&header[8]);
   }
   return true;
 }
@@ -117,8 +133,8 @@ bool parse_ipv6(std::span<const std::uint8_t> packet, Headers& out) noexcept {
   out.total = 40u + load16(&packet[4]);
   if (out.total > packet.size()) return false;
   out.family = Family::ipv6;
-  out.source = address_at(Family::ipv6, &packet[8]);
-  out.destination = address_at(Family::ipv6, &packet[24]);
+  out.source = ipv6_at(&packet[8]);
+  out.destination = ipv6_at(&packet[24]);
   out.final_destination = out.destination;
   std::uint8_t next = packet[6];
   std::uint32_t at = 40;
@@ -170,9 +186,12 @@ bool parse_headers(std::span<const std::uint8_t> packet, Headers& out) noexcept 
 }
 
 bool parse_flow(std::span<const std::uint8_t> packet, Flow& out) noexcept {
-  out = Flow{};
   Headers headers;
-  if (!parse_headers(packet, headers)) return false;
+  return parse_headers(packet, headers) && parse_flow(packet, headers, out);
+}
+
+bool parse_flow(std::span<const std::uint8_t> packet, const Headers& headers, Flow& out) noexcept {
+  out = Flow{};
   out.source = headers.source;
   out.destination = headers.final_destination;
   if (headers.fragment) {

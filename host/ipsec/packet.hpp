@@ -83,8 +83,10 @@ struct Flow {
   bool fragment = false;
 };
 
-// False when malformed. Looks for the upper protocol through AH, never behind ESP.
+// False when malformed. Looks for the upper protocol through AH, never behind ESP. The second form
+// takes what parse_headers has found in the same bytes.
 bool parse_flow(std::span<const std::uint8_t> packet, Flow& out) noexcept;
+bool parse_flow(std::span<const std::uint8_t> packet, const Headers& headers, Flow& out) noexcept;
 
 // RFC 1071 over an IPv4 header whose checksum field is taken as zero.
 std::uint16_t ipv4_header_checksum(std::span<const std::uint8_t> header) noexcept;

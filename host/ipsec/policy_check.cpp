@@ -106,36 +106,44 @@ bool history_matches(const Policy& policy, const Packet& packet, const Flow& flo
   return !has_tunnel(packet, next);
 }
 
+Processor::PolicyVerdict Processor::judge_outbound(const SpdView& spd, const Packet& packet,
+                                                   const Flow& flow) noexcept {
+  PolicyVerdict verdict;
+  verdict.policy = spd.match(Direction::out, flow);
+  const Action action = action_of(verdict.policy, flow, settings_);
+  if (action == Action::discard) verdict.reason = DropReason::policy;
+  count(verdict, packet, now_s_, counters_.outbound_refused);
+  return verdict;
+}
+
 Processor::PolicyVerdict Processor::find_outbound_policy(const SpdView& spd,
                                                          const Packet& packet) noexcept {
-  PolicyVerdict verdict;
   Flow flow;
-  if (!parse_flow(packet.bytes(), flow)) {
-    verdict.reason = DropReason::malformed;
-  } else {
-    verdict.policy = spd.match(Direction::out, flow);
-    const Action action = action_of(verdict.policy, flow, settings_);
-    if (action == Action::discard) verdict.reason = DropReason::policy;
-  }
+  if (parse_flow(packet.bytes(), flow)) return judge_outbound(spd, packet, flow);
+  const PolicyVerdict verdict{nullptr, DropReason::malformed};
   count(verdict, packet, now_s_, counters_.outbound_refused);
+  return verdict;
+}
+
+Processor::PolicyVerdict Processor::judge_inbound(const SpdView& spd, const Packet& packet,
+                                                  const Flow& flow, Direction direction) noexcept {
+  PolicyVerdict verdict;
+  verdict.policy = spd.match(direction, flow);
+  const Action action = action_of(verdict.policy, flow, settings_);
+  const bool accepted = action == Action::ipsec
+                            ? history_matches(*verdict.policy, packet, flow, settings_)
+                        : action == Action::none ? !has_tunnel(packet, 0)
+                                                 : false;
+  if (!accepted) verdict.reason = DropReason::policy;
+  count(verdict, packet, now_s_, counters_.inbound_refused);
   return verdict;
 }
 
 Processor::PolicyVerdict Processor::check_inbound_policy(const SpdView& spd, const Packet& packet,
                                                          Direction direction) noexcept {
-  PolicyVerdict verdict;
   Flow flow;
-  if (!parse_flow(packet.bytes(), flow)) {
-    verdict.reason = DropReason::malformed;
-  } else {
-    verdict.policy = spd.match(direction, flow);
-    const Action action = action_of(verdict.policy, flow, settings_);
-    const bool accepted = action == Action::ipsec
-                              ? history_matches(*verdict.policy, packet, flow, settings_)
-                          : action == Action::none ? !has_tunnel(packet, 0)
-                                                   : false;
-    if (!accepted) verdict.reason = DropReason::policy;
-  }
+  if (parse_flow(packet.bytes(), flow)) return judge_inbound(spd, packet, flow, direction);
+  const PolicyVerdict verdict{nullptr, DropReason::malformed};
   count(verdict, packet, now_s_, counters_.inbound_refused);
   return verdict;
 }

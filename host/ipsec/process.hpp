@@ -7,8 +7,11 @@
 // A data thread's burst:
 //   const SadView& sad = *sad_database.view().acquire();
 //   const SpdView& spd = *spd_database.view().acquire();
-//   inbound:  processor.inbound(sad, items); then per packet check_inbound_policy(...)
-//   outbound: per packet find_outbound_policy(...); then processor.outbound(sad, items)
+//   processor.inbound(spd, sad, items);   policy check and all
+//   processor.outbound(spd, sad, items);  policy lookup and all
+// or, where something lies between the two, policy and walk one by one: per packet
+// find_outbound_policy(...), then outbound(sad, items); inbound(sad, items), then per packet
+// check_inbound_policy(...).
 #pragma once
 
 #include <cstdint>
@@ -33,8 +36,9 @@ enum class Outcome : std::uint8_t {
 
 struct OutboundItem {
   Packet* packet = nullptr;
-  const Policy* policy = nullptr;  // nullptr, or action none: passes as it is
-  std::uint32_t mtu = 0;           // of the path to the outer destination; 0: no limit
+  // nullptr, or action none: passes as it is. A result where outbound() asks the SPD itself.
+  const Policy* policy = nullptr;
+  std::uint32_t mtu = 0;  // of the path to the outer destination; 0: no limit
 
   // Results.
   Outcome outcome = Outcome::pass;
@@ -49,13 +53,15 @@ struct OutboundItem {
 
 struct InboundItem {
   Packet* packet = nullptr;
+  bool to_group = false;  // came as a link multicast or broadcast: for us, whatever its address
 
   // Results.
   Outcome outcome = Outcome::pass;
   hw::DropReason reason = hw::DropReason::none;
   // The SA that refused it, nullptr when none was found.
   SecurityAssociation* association = nullptr;
-  std::uint32_t spi = 0;  // of the header that was refused, for audit
+  std::uint32_t spi = 0;           // of the header that was refused, for audit
+  const Policy* policy = nullptr;  // that let it in or refused it, where inbound() asks the SPD
 };
 
 // Addresses that end a packet's way: AH and ESP to any other address is somebody else's and passes
@@ -101,10 +107,16 @@ class Processor {
   // not be applied last is refused as unsupported: the daemon places such SAs in software.
   // Transport mode needs a whole packet (reason fragment). Any number of items.
   void outbound(const SadView& sad, std::span<OutboundItem> items) noexcept;
+  // The same for packets whose policy is still to be found: find_outbound_policy and outbound in
+  // one, with one parse for both.
+  void outbound(const SpdView& spd, const SadView& sad, std::span<OutboundItem> items) noexcept;
 
   // Peels AH and ESP for us until neither is left, at most kNestingMax. The packet that passes is
   // what was protected, with its history; the caller then asks check_inbound_policy.
   void inbound(const SadView& sad, std::span<InboundItem> items) noexcept;
+  // inbound and check_inbound_policy in one; the direction is fwd when local addresses are set and
+  // the packet is to none of them nor to a group.
+  void inbound(const SpdView& spd, const SadView& sad, std::span<InboundItem> items) noexcept;
 
   const Counters& counters() const noexcept { return counters_; }
   const Settings& settings() const noexcept { return settings_; }
@@ -127,15 +139,33 @@ class Processor {
  private:
   struct Scratch;
 
-  void outbound_chunk(const SadView& sad, std::span<OutboundItem> items) noexcept;
-  bool start_outbound(const SadView& sad, OutboundItem& item, std::size_t index) noexcept;
-  bool prepare_outbound(OutboundItem& item, std::size_t index, crypto::Job& job) noexcept;
+  PolicyVerdict judge_outbound(const SpdView& spd, const Packet& packet, const Flow& flow) noexcept;
+  PolicyVerdict judge_inbound(const SpdView& spd, const Packet& packet, const Flow& flow,
+                              Direction direction) noexcept;
+
+  bool is_ours(const base::Address& destination) const noexcept {
+    return local_ == nullptr || local_->contains(destination);
+  }
+
+  // The stages of a chunk, in order; those that say false have decided the item's fate.
+  void outbound_chunk(const SpdView* spd, const SadView& sad,
+                      std::span<OutboundItem> items) noexcept;
+  bool open_outbound(const SpdView* spd, OutboundItem& item, std::size_t index) noexcept;
+  bool resolve(const SadView& sad, OutboundItem& item, std::size_t index) noexcept;
+  bool prepare(OutboundItem& item, std::size_t index, crypto::Job& job) noexcept;
+  bool finish(OutboundItem& item, std::size_t index, const crypto::Job& job) noexcept;
   void refuse(OutboundItem& item, hw::DropReason reason, SecurityAssociation* sa) noexcept;
-  void inbound_chunk(const SadView& sad, std::span<InboundItem> items) noexcept;
-  bool prepare_inbound(const SadView& sad, InboundItem& item, std::size_t index,
-                       crypto::Job& job) noexcept;
-  bool finish_inbound(InboundItem& item, std::size_t index, const crypto::Job& job) noexcept;
+
+  void inbound_chunk(const SpdView* spd, const SadView& sad, std::span<InboundItem> items) noexcept;
+  bool locate(InboundItem& item, std::size_t index) noexcept;
+  bool find_association(const SadView& sad, InboundItem& item, std::size_t index) noexcept;
+  bool prepare(InboundItem& item, std::size_t index, crypto::Job& job) noexcept;
+  bool finish(InboundItem& item, std::size_t index, const crypto::Job& job) noexcept;
+  void check_policy(const SpdView& spd, InboundItem& item, std::size_t index) noexcept;
   void refuse(InboundItem& item, hw::DropReason reason, SecurityAssociation* sa) noexcept;
+
+  template <typename Item>
+  void run_jobs(std::span<Item> items) noexcept;
 
   Settings settings_;
   const LocalAddresses* local_ = nullptr;

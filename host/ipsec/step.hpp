@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "host/crypto/provider.hpp"
 #include "host/ipsec/association.hpp"
@@ -19,14 +20,15 @@ inline constexpr std::size_t kSignedHeadersMax = 640;
 struct Step {
   Packet* packet = nullptr;
   SecurityAssociation* association = nullptr;
-  Mode mode = Mode::transport;  // outbound: as asked; inbound: set by finish
   Headers headers;
+  bool parsed = false;          // headers describe the packet as it now is
+  Mode mode = Mode::transport;  // outbound: as asked; inbound: set by finish
   std::uint64_t sequence = 0;
   std::uint32_t payload = 0;  // bytes for the SA's byte counter
   bool bad_padding = false;   // inbound, accepted all the same
   std::array<std::uint8_t, 12> aad;
   std::array<std::uint8_t, 4> sequence_high;
-  std::array<std::uint8_t, kSignedHeadersMax> signed_headers;
+  std::span<std::uint8_t> signed_headers;  // kSignedHeadersMax bytes, for AH
 };
 
 // What outbound steps draw on besides the packet.

@@ -94,11 +94,10 @@ void write_outer_header(const Packet& packet, const OuterHeader& outer, const st
 }
 
 hw::DropReason enter_inner(Packet& packet, std::uint8_t next_header, std::uint8_t outer_class,
-                           Family outer_family, const Settings& settings) noexcept {
+                           Family outer_family, const Settings& settings, Headers& inner) noexcept {
   const std::uint8_t version = next_header == kIpv4 ? 4 : 6;
   if (packet.length < (version == 4 ? 20u : 40u) || packet.data[0] >> 4 != version)
     return hw::DropReason::malformed;
-  Headers inner;
   if (!parse_headers(packet.bytes(), inner)) return hw::DropReason::malformed;
   packet.shrink_back(packet.length - inner.total);
   const std::uint8_t ecn = traffic_class(packet.data) & 3;

@@ -38,8 +38,10 @@ std::uint8_t traffic_class(const std::uint8_t* header) noexcept;
 void set_ecn(std::uint8_t* header, std::uint8_t ecn) noexcept;
 
 // After `packet` has been cut to what the tunnel carried: checks the inner header against
-// next_header (4 or 41), trims TFC padding (RFC 4303 §2.7) and applies ECN.
+// next_header (4 or 41), trims TFC padding (RFC 4303 §2.7) and applies ECN. `inner` becomes the
+// parse of the packet.
 hw::DropReason enter_inner(Packet& packet, std::uint8_t next_header, std::uint8_t outer_class,
-                           base::Family outer_family, const Settings& settings) noexcept;
+                           base::Family outer_family, const Settings& settings,
+                           Headers& inner) noexcept;
 
 }  // namespace saline::ipsec
