@@ -1,0 +1,206 @@
+"""What is tried between Saline and Linux: every row of Saline's table of transforms that Linux has
+too, in every mode and pair of families, as words for setkey(8) and for ip-xfrm(8)."""
+
+import dataclasses
+import random
+import subprocess
+
+from rig import ENDS, NETWORKS
+
+# Saline's names: Linux's.
+CIPHERS = {
+    "null": "ecb(cipher_null)", "des-cbc": "cbc(des)", "3des-cbc": "cbc(des3_ede)",
+    "blowfish-cbc": "cbc(blowfish)", "cast128-cbc": "cbc(cast5)", "aes-cbc": "cbc(aes)",
+    "aes-ctr": "rfc3686(ctr(aes))", "camellia-cbc": "cbc(camellia)", "twofish-cbc": "cbc(twofish)"}
+AEADS = {
+    "aes-gcm-8": "rfc4106(gcm(aes))", "aes-gcm-12": "rfc4106(gcm(aes))",
+    "aes-gcm-16": "rfc4106(gcm(aes))", "aes-ccm-8": "rfc4309(ccm(aes))",
+    "aes-ccm-12": "rfc4309(ccm(aes))", "aes-ccm-16": "rfc4309(ccm(aes))",
+    "null-aes-gmac": "rfc4543(gcm(aes))",
+    "chacha20-poly1305": "rfc7539esp(chacha20,poly1305)"}
+INTEGRITY = {
+    "hmac-md5": "hmac(md5)", "hmac-sha1": "hmac(sha1)", "hmac-sha2-256": "hmac(sha256)",
+    "hmac-sha2-256-96": "hmac(sha256)", "hmac-sha2-384": "hmac(sha384)",
+    "hmac-sha2-512": "hmac(sha512)", "hmac-ripemd160": "hmac(rmd160)",
+    "aes-xcbc-mac": "xcbc(aes)", "aes-cmac": "cmac(aes)"}
+# Rows that cannot be tried, and why.
+LEFT_OUT = {
+    "null": "authentication: nothing to tell right from wrong",
+    "keyed-md5": "Linux has no keyed hashes of RFC 1828",
+    "keyed-sha1": "Linux has no keyed hashes of RFC 1828",
+    "des-deriv": "Linux has no derived IVs", "3des-deriv": "Linux has no derived IVs",
+    "des-32iv": "Linux has no short IVs", "aes-gmac": "Linux has no GMAC for AH"}
+# (mode, inner family, outer family)
+SHAPES = [("transport", 4, 4), ("transport", 6, 6), ("tunnel", 4, 4), ("tunnel", 6, 6),
+          ("tunnel", 6, 4), ("tunnel", 4, 6)]
+PROTO = {"esp": "esp", "ah": "ah", "ipcomp": "comp"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    kind: str
+    name: str
+    key_bits: tuple
+    icv_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Transform:
+    """One SA's work; keys are made from the seed when it is written down."""
+    proto: str
+    cipher: Row | None = None
+    bits: int = 0
+    auth: Row | None = None
+
+    def __str__(self):
+        parts = [self.proto]
+        if self.cipher:
+            parts.append(f"{self.cipher.name}/{self.bits}")
+        if self.auth:
+            parts.append(self.auth.name)
+        return " ".join(parts)
+
+
+def table(build):
+    """Saline's rows."""
+    text = subprocess.run([f"{build}/bin/interop_algorithms"], text=True, capture_output=True,
+                          check=True).stdout
+    rows = []
+    for line in text.splitlines():
+        kind, name, bits, _, _, _, icv, _ = line.split()
+        rows.append(Row(kind, name, tuple(map(int, bits.split(","))), int(icv)))
+    return rows
+
+
+def linux_name(row):
+    names = {"integrity": INTEGRITY, "cipher": CIPHERS, "aead": AEADS}[row.kind]
+    return names.get(row.name)
+
+
+def uncovered(rows):
+    """(row, reason) for all that Linux is not asked about; the reason None is a gap."""
+    return [(row, LEFT_OUT.get(row.name)) for row in rows if linux_name(row) is None]
+
+
+def _key_sizes(row):
+    """All, or of a variable key (blowfish has 52 lengths) the ends and the usual."""
+    if len(row.key_bits) <= 4:
+        return row.key_bits
+    return sorted({row.key_bits[0], 128, row.key_bits[-1]})
+
+
+def transforms(rows):
+    """Every transform both sides know: ciphers with each integrity algorithm, AEADs, AH."""
+    known = [row for row in rows if linux_name(row)]
+    integrity = [row for row in known if row.kind == "integrity"]
+    for row in known:
+        for bits in _key_sizes(row):
+            if row.kind == "aead":
+                yield Transform("esp", row, bits)
+            elif row.kind == "cipher":
+                for auth in integrity:
+                    yield Transform("esp", row, bits, auth)
+    for auth in integrity:
+        yield Transform("ah", auth=auth)
+
+
+def selection(rows):
+    """A few of them: every cipher, key size and integrity algorithm, not every pair."""
+    seen, turn = set(), {}
+    for transform in transforms(rows):
+        cipher = (transform.cipher.name, transform.bits) if transform.cipher else None
+        if transform.proto == "ah" or transform.auth is None:
+            yield transform
+            continue
+        turn.setdefault(cipher, len(turn))
+        auths = [row for row in rows if row.kind == "integrity" and linux_name(row)]
+        if transform.auth == auths[turn[cipher] % len(auths)] or transform.auth not in seen:
+            seen.add(transform.auth)
+            yield transform
+
+
+class Case:
+    """SAs in both directions, and policies for them: `bundle` is the innermost transform first,
+    where all but the first are in transport mode."""
+
+    def __init__(self, bundle, shape, seed, esn=False, window=32, saline="", linux=""):
+        self.bundle, self.esn, self.window = bundle, esn, window
+        self.mode, self.inner, self.outer = shape
+        self.tunnel = self.mode == "tunnel"
+        self.saline_words, self.linux_words = saline, linux
+        rng = random.Random(seed)
+        self.spis = [[rng.randrange(256, 2**32) for _ in bundle] for _ in range(2)]
+        self.keys = [[self._keys(rng, transform) for transform in bundle] for _ in range(2)]
+        self.mine, self.theirs = ENDS[False, self.outer]
+
+    @staticmethod
+    def _keys(rng, transform):
+        auth = rng.randbytes(transform.auth.key_bits[0] // 8) if transform.auth else b""
+        return rng.randbytes(transform.bits // 8), auth
+
+    def __str__(self):
+        shape = f"{self.inner} in {self.outer}" if self.tunnel else f"IPv{self.outer}"
+        extra = " esn" * self.esn + f" window {self.window}" * (self.window != 32)
+        return f"{' under '.join(map(str, self.bundle))} {self.mode} {shape}{extra}"
+
+    def _sas(self):
+        """(source, destination, SPI, position in the bundle, transform, keys)"""
+        for direction, (source, destination) in enumerate(((self.mine, self.theirs),
+                                                           (self.theirs, self.mine))):
+            for at, transform in enumerate(self.bundle):
+                yield (source, destination, self.spis[direction][at], at, transform,
+                       self.keys[direction][at])
+
+    def _mode(self, at):
+        return self.mode if at == 0 else "transport"
+
+    def selectors(self):
+        return NETWORKS[self.inner] if self.tunnel else (self.mine, self.theirs)
+
+    def setkey(self):
+        lines = ["flush; spdflush;"]
+        for source, destination, spi, at, transform, (key, auth_key) in self._sas():
+            line = f"add {source} {destination} {transform.proto} {spi:#x} -m {self._mode(at)}"
+            line += f" -r {self.window}" + " -esn" * self.esn + f" {self.saline_words}"
+            if transform.cipher:
+                line += f" -E {transform.cipher.name}" + (f" 0x{key.hex()}" if key else "")
+            if transform.auth:
+                line += f" -A {transform.auth.name} 0x{auth_key.hex()}"
+            lines.append(line + ";")
+        here, there = self.selectors()
+        for direction, source, destination, ends in (("out", here, there, (self.mine, self.theirs)),
+                                                     ("in", there, here, (self.theirs, self.mine))):
+            requests = [f"{transform.proto}/{self._mode(at)}/"
+                        + ("-".join(ends) if self._mode(at) == "tunnel" else "") + "/require"
+                        for at, transform in enumerate(self.bundle)]
+            lines.append(f"spdadd {source} {destination} any -P {direction} ipsec "
+                         f"{' '.join(requests)};")
+        return "\n".join(lines) + "\n"
+
+    def linux(self):
+        lines = ["xfrm state flush", "xfrm policy flush"]
+        for source, destination, spi, at, transform, (key, auth_key) in self._sas():
+            line = (f"xfrm state add src {source} dst {destination} proto "
+                    f"{PROTO[transform.proto]} spi {spi:#x} mode {self._mode(at)} "
+                    f"replay-window {self.window}")
+            flags = ["esn"] * self.esn + ["af-unspec"] * (self.inner != self.outer)
+            flags += ["align4"] * (transform.proto == "ah" and self.outer == 4)
+            line += "".join(f" flag {flag}" for flag in flags) + f" {self.linux_words}"
+            if transform.cipher and transform.cipher.kind == "aead":
+                line += (f" aead {linux_name(transform.cipher)} 0x{key.hex()} "
+                         f"{transform.cipher.icv_bytes * 8}")
+            elif transform.cipher:
+                line += f" enc {linux_name(transform.cipher)} " + (f"0x{key.hex()}" if key else '""')
+            if transform.auth:
+                line += (f" auth-trunc {linux_name(transform.auth)} 0x{auth_key.hex()} "
+                         f"{transform.auth.icv_bytes * 8}")
+            lines.append(line)
+        here, there = self.selectors()
+        for direction, source, destination, ends in (("in", here, there, (self.mine, self.theirs)),
+                                                     ("out", there, here,
+                                                      (self.theirs, self.mine))):
+            templates = [f"tmpl src {ends[0]} dst {ends[1]} proto {PROTO[transform.proto]} "
+                         f"mode {self._mode(at)}" for at, transform in enumerate(self.bundle)]
+            lines.append(f"xfrm policy add src {source} dst {destination} dir {direction} "
+                         + " ".join(templates))
+        return "ip -batch - <<'END'\n" + "\n".join(lines) + "\nEND"
