@@ -125,7 +125,7 @@ Complaints external_headers_are_confined(const Files& files) {
     std::set<std::string> homes;  // a folder or a file
   };
   static const std::vector<Confinement> confinements{
-      {std::regex("^(openssl/|intel-ipsec-mb)"), {"host/crypto"}},
+      {std::regex("^(openssl/|intel-ipsec-mb|gcrypt\\.h|zlib\\.h)"), {"host/crypto"}},
       {std::regex("^(xrt/|experimental/xrt)"), {"driver/xrt_transport.cpp", "sim/emulation"}},
       {std::regex("^(ethdev_driver|ethdev_vdev|bus_vdev_driver|dev_driver|rte_security_driver|"
                   "rte_flow_driver)"),

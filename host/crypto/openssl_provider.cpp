@@ -165,10 +165,12 @@ class OpensslProvider final : public Provider {
   std::string_view name() const noexcept override { return "openssl"; }
 
   bool supports(const Algorithm* encryption, const Algorithm* integrity) const noexcept override {
-    return encryption != nullptr || integrity != nullptr;
+    return (encryption != nullptr || integrity != nullptr) && known(encryption) && known(integrity);
   }
 
   std::unique_ptr<Session> open(const SessionKeys& keys) override {
+    if (!known(keys.encryption) || !known(keys.integrity) || keys.icv_bytes != 0)
+      throw base::Error(ENOTSUP, "this algorithm is not supported yet");
     auto session = std::make_unique<OpensslSession>();
     if (keys.encryption != nullptr) open_cipher(*session, *keys.encryption, keys.encryption_key);
     if (keys.integrity != nullptr && keys.integrity->method != Method::null_integrity) {
@@ -184,6 +186,25 @@ class OpensslProvider final : public Provider {
   }
 
  private:
+  static bool known(const Algorithm* row) noexcept {
+    if (row == nullptr) return true;
+    switch (row->method) {
+      case Method::null_integrity:
+      case Method::hmac_md5:
+      case Method::hmac_sha1:
+      case Method::hmac_sha2_256:
+      case Method::hmac_sha2_384:
+      case Method::hmac_sha2_512:
+      case Method::null_cipher:
+      case Method::des_cbc:
+      case Method::des3_cbc:
+      case Method::aes_cbc:
+      case Method::aes_ctr:
+        return true;
+      default:
+        return row->method == Method::aes_gcm && row->icv_bytes == 16;
+    }
+  }
   static void open_cipher(OpensslSession& session, const Algorithm& algorithm,
                           std::span<const std::uint8_t> key) {
     check_key(algorithm, key);

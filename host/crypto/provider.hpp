@@ -62,6 +62,9 @@ struct SessionKeys {
   std::span<const std::uint8_t> encryption_key;  // salt, if any, last
   const Algorithm* integrity = nullptr;
   std::span<const std::uint8_t> integrity_key;
+  // ICV length of `integrity` where it is not the row's: AH of RFC 1826 sends 16 bytes of each.
+  // Providers other than OpenSSL's may refuse it with Error(ENOTSUP).
+  std::uint8_t icv_bytes = 0;
 };
 
 enum class Result : std::uint8_t { pending, ok, icv_mismatch, failed };
@@ -72,11 +75,19 @@ enum class Result : std::uint8_t { pending, ok, icv_mismatch, failed };
 //         decrypted in place. After icv_mismatch, text holds nothing usable.
 // For an AEAD `authenticated` is the AAD without the text; else it is everything that is signed,
 // ciphertext included, hashed part after part. Unused parts are empty.
+//
+// GMAC (RFC 4543). In ESP its row is an AEAD and the job looks like one of GCM's: `authenticated`
+// is SPI and sequence number, the provider signs IV and text besides and leaves text as it is. In
+// AH its row is an integrity algorithm with an IV: iv points to the row's iv_bytes at the start of
+// the ICV field, icv to the icv_bytes behind them, and `authenticated` is all that AH signs, the IV
+// as it stands and only the ICV's own bytes as zero. Nobody uses that row in ESP.
+//
+// Where the row has_derived_iv(), iv points to the 4 bytes of the sequence number field.
 struct Job {
   Session* session = nullptr;
   Direction direction = Direction::seal;
   Result result = Result::pending;
-  const std::uint8_t* iv = nullptr;  // iv_bytes of the cipher, as on the wire
+  const std::uint8_t* iv = nullptr;  // as on the wire; nullptr when there is none
   std::span<std::uint8_t> text;      // empty for AH and null encryption
   std::array<std::span<const std::uint8_t>, 3> authenticated;
   std::uint8_t* icv = nullptr;  // as many bytes as the algorithm's icv_bytes

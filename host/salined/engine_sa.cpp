@@ -44,7 +44,10 @@ pfkey::Key key_of(const base::Secret& key) {
 std::vector<pfkey::SupportedAlgorithm> supported(const crypto::Provider& provider, bool integrity) {
   std::vector<pfkey::SupportedAlgorithm> list;
   for (const crypto::Algorithm& row : crypto::algorithms()) {
-    if ((row.kind == crypto::Kind::integrity) != integrity) continue;
+    // Compression has no list of its own; rows told apart by SA flags have one number.
+    if (row.kind == crypto::Kind::compression || row.pfkey_flags != 0 ||
+        (row.kind == crypto::Kind::integrity) != integrity)
+      continue;
     const bool known =
         integrity ? provider.supports(nullptr, &row) : provider.supports(&row, nullptr);
     if (!known && row.method != crypto::Method::null_integrity) continue;

@@ -21,6 +21,7 @@ SALINE_FOR_ALL_PROVIDERS(ProviderRules);
 TEST_P(ProviderRules, RefusesKeysOfTheWrongLength) {
   for (const Algorithm& row : algorithms()) {
     SCOPED_TRACE(row.name);
+    if (row.kind == Kind::compression) continue;
     const Bytes longer(row.key_bits_max / 8 + 1);
     SessionKeys keys;
     if (row.kind == Kind::integrity) {

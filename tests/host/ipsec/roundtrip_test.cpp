@@ -19,16 +19,18 @@ std::vector<SaSpec> all_transforms(const std::string& source, const std::string&
   base.source = source;
   base.destination = destination;
   base.mode = mode;
+  const auto provider = crypto::make_openssl_provider();
   for (const crypto::Algorithm& integrity : crypto::algorithms()) {
     if (integrity.kind != crypto::Kind::integrity ||
-        integrity.method == crypto::Method::null_integrity)
+        integrity.method == crypto::Method::null_integrity ||
+        !provider->supports(nullptr, &integrity))
       continue;
     base.integrity = integrity.name;
     base.protocol = Protocol::ah;
     specs.push_back(base);
     base.protocol = Protocol::esp;
     for (const crypto::Algorithm& cipher : crypto::algorithms()) {
-      if (cipher.kind != crypto::Kind::cipher) continue;
+      if (cipher.kind != crypto::Kind::cipher || !provider->supports(&cipher, &integrity)) continue;
       base.encryption = cipher.name;
       for (unsigned bits = cipher.key_bits_min; bits <= cipher.key_bits_max;
            bits += cipher.key_bits_step == 0 ? 1u : cipher.key_bits_step) {
