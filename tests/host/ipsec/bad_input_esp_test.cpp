@@ -1,9 +1,8 @@
-// Bad input, group A: ESP on the wire. Each row: refused with one reason, counted once, window and
-// counters unchanged unless the row says otherwise.
+// Bad input, group A: ESP on the wire. The number of a row is the start of its test's name.
 #include <gtest/gtest.h>
 
 #include "host/base/bytes.hpp"
-#include "tests/host/ipsec/bed.hpp"
+#include "tests/host/ipsec/bad_input.hpp"
 
 namespace saline::test {
 
@@ -20,32 +19,6 @@ SaSpec spec_of(const std::string& cipher, Mode mode = Mode::transport) {
   return spec;
 }
 
-// Receives on a fresh host and checks the rule above; the SA is for `spec`.
-void expect_refused(const SaSpec& spec, const Bytes& wire, DropReason reason,
-                    std::uint64_t window_top = 0) {
-  Host host;
-  auto sa = host.add(spec);
-  Buffer buffer(wire);
-  const InboundItem item = host.open(buffer);
-  EXPECT_EQ(item.outcome, Outcome::drop);
-  EXPECT_EQ(item.reason, reason) << hw::to_string(item.reason);
-  std::uint64_t total = 0;
-  for (const Counter& counter : host.processor.counters().inbound_refused) total += counter.get();
-  EXPECT_EQ(total, 1u);
-  EXPECT_EQ(host.processor.counters().inbound_refused[static_cast<std::size_t>(reason)].get(), 1u);
-  EXPECT_EQ(sa->window().top(), window_top);
-  EXPECT_EQ(sa->counters().packets.get(), 0u);
-}
-
-Bytes received(const SaSpec& spec, const Bytes& wire) {
-  Host host;
-  host.add(spec);
-  Buffer buffer(wire);
-  const InboundItem item = host.open(buffer);
-  EXPECT_EQ(item.reason, DropReason::none) << hw::to_string(item.reason);
-  return buffer.bytes();
-}
-
 const Bytes kPlain = ip_packet("10.0.0.1", "10.0.0.2", kUdp, udp(40));
 const Bytes kInner = ip_packet("10.1.0.1", "10.2.0.1", kUdp, udp(20));
 
@@ -58,7 +31,7 @@ Bytes esp_of_length(std::size_t bytes) {
 
 }  // namespace
 
-TEST(BadEsp, A1RuntsAreMalformed) {
+TEST(BadInput, A1RuntsAreMalformed) {
   for (std::size_t bytes = 0; bytes < 8; ++bytes) {
     Bytes esp(8, 0);
     base::store32(esp.data(), 0x1000);
@@ -68,14 +41,14 @@ TEST(BadEsp, A1RuntsAreMalformed) {
   }
 }
 
-TEST(BadEsp, A2ShorterThanItsOwnPartsIsMalformed) {
+TEST(BadInput, A2ShorterThanItsOwnPartsIsMalformed) {
   for (std::size_t bytes = 8; bytes < 8 + 8 + 16 + 4; ++bytes)
     expect_refused(spec_of("aes-gcm-16"), esp_of_length(bytes), DropReason::malformed);
   for (std::size_t bytes = 8; bytes < 8 + 16 + 12 + 16; ++bytes)
     expect_refused(spec_of("aes-cbc"), esp_of_length(bytes), DropReason::malformed);
 }
 
-TEST(BadEsp, A3TextThatIsNoMultipleIsMalformed) {
+TEST(BadInput, A3TextThatIsNoMultipleIsMalformed) {
   for (std::size_t extra = 1; extra < 16; ++extra)
     expect_refused(spec_of("aes-cbc"), esp_of_length(8 + 16 + 12 + 16 + extra),
                    DropReason::malformed);
@@ -84,7 +57,7 @@ TEST(BadEsp, A3TextThatIsNoMultipleIsMalformed) {
                    DropReason::malformed);
 }
 
-TEST(BadEsp, A4ReservedSpisHaveNoSa) {
+TEST(BadInput, A4ReservedSpisHaveNoSa) {
   for (std::uint32_t spi : {0u, 1u, 255u}) {
     Bytes wire = protect_with(spec_of("aes-cbc"), kPlain);
     base::store32(&wire[20], spi);
@@ -92,7 +65,7 @@ TEST(BadEsp, A4ReservedSpisHaveNoSa) {
   }
 }
 
-TEST(BadEsp, A5SpiDestinationAndProtocolMustAllMatch) {
+TEST(BadInput, A5SpiDestinationAndProtocolMustAllMatch) {
   const SaSpec spec = spec_of("aes-cbc");
   const Bytes wire = protect_with(spec, kPlain);
   SaSpec other = spec;
@@ -106,7 +79,7 @@ TEST(BadEsp, A5SpiDestinationAndProtocolMustAllMatch) {
   expect_refused(other, wire, DropReason::no_sa);
 }
 
-TEST(BadEsp, A5ToSomebodyElsePassesUntouched) {
+TEST(BadInput, A5ToSomebodyElsePassesUntouched) {
   const LocalAddresses local({address("10.9.9.9")});
   Host host;
   host.processor.set_local_addresses(&local);
@@ -116,7 +89,7 @@ TEST(BadEsp, A5ToSomebodyElsePassesUntouched) {
   EXPECT_EQ(buffer.bytes(), before);
 }
 
-TEST(BadEsp, A6AnSaThatIsNotAliveIsNone) {
+TEST(BadInput, A6AnSaThatIsNotAliveIsNone) {
   const SaSpec spec = spec_of("aes-cbc");
   const Bytes wire = protect_with(spec, kPlain);
   for (State state : {State::larval, State::dead}) {
@@ -135,7 +108,7 @@ TEST(BadEsp, A6AnSaThatIsNotAliveIsNone) {
   EXPECT_EQ(host.open(buffer).reason, DropReason::none) << "a dying SA still receives";
 }
 
-TEST(BadEsp, A6LarvalSaHasNoKeysAndPassesNothing) {
+TEST(BadInput, A6LarvalSaHasNoKeysAndPassesNothing) {
   Host host;
   host.sad.add(SecurityAssociation::create_larval(config_of(spec_of("aes-cbc"))));
   host.sad.publish();
@@ -143,7 +116,7 @@ TEST(BadEsp, A6LarvalSaHasNoKeysAndPassesNothing) {
   EXPECT_EQ(host.open(buffer).reason, DropReason::no_sa);
 }
 
-TEST(BadEsp, A7EveryBitOfThePacketMatters) {
+TEST(BadInput, A7EveryBitOfThePacketMatters) {
   for (const char* cipher : {"aes-gcm-16", "aes-cbc", "null", "3des-cbc", "aes-ctr"}) {
     const SaSpec spec = spec_of(cipher);
     const Bytes wire = protect_with(spec, kPlain);
@@ -152,23 +125,21 @@ TEST(BadEsp, A7EveryBitOfThePacketMatters) {
     for (std::size_t bit = 20 * 8; bit < wire.size() * 8; ++bit) {
       Bytes flipped = wire;
       flipped[bit / 8] ^= static_cast<std::uint8_t>(1 << bit % 8);
-      Buffer buffer(flipped);
-      const DropReason reason = host.open(buffer).reason;
-      const DropReason wanted = bit / 8 < 24 ? DropReason::no_sa : DropReason::icv;
+      SCOPED_TRACE(std::string(cipher) + " bit " + std::to_string(bit));
       // Sequence number 1 with its lowest bit flipped is 0.
-      if (bit / 8 == 27 && bit % 8 == 0) {
-        EXPECT_EQ(reason, DropReason::replay);
-      } else {
-        ASSERT_EQ(reason, wanted) << cipher << " bit " << bit;
-      }
+      const bool zero = bit / 8 == 27 && bit % 8 == 0;
+      expect_refused(host, *sa, flipped,
+                     bit / 8 < 24 ? DropReason::no_sa
+                     : zero       ? DropReason::replay
+                                  : DropReason::icv);
+      if (HasFailure()) return;
     }
-    EXPECT_EQ(sa->window().top(), 0u);
     Buffer good(wire);
     EXPECT_EQ(host.open(good).reason, DropReason::none);
   }
 }
 
-TEST(BadEsp, A8IcvOfZerosOrOfAnotherLength) {
+TEST(BadInput, A8IcvOfZerosOrOfAnotherLength) {
   for (const char* cipher : {"aes-gcm-16", "aes-cbc"}) {
     const SaSpec spec = spec_of(cipher);
     Bytes wire = protect_with(spec, kPlain);
@@ -185,7 +156,7 @@ TEST(BadEsp, A8IcvOfZerosOrOfAnotherLength) {
   expect_refused(longer, protect_with(shorter, kPlain), DropReason::icv);
 }
 
-TEST(BadEsp, A9PadLengthsUpTo255AreLegalAndNoneMayExceedTheText) {
+TEST(BadInput, A9PadLengthsUpTo255AreLegalAndNoneMayExceedTheText) {
   const SaSpec spec = spec_of("null");
   for (unsigned pad : {0u, 1u, 2u, 3u, 4u, 253u, 254u, 255u}) {
     Bytes payload = udp(40);
@@ -198,12 +169,12 @@ TEST(BadEsp, A9PadLengthsUpTo255AreLegalAndNoneMayExceedTheText) {
   Bytes text(16, 1);
   text[14] = 15;  // only 14 bytes stand before it
   text[15] = kUdp;
-  expect_refused(spec, craft_esp(spec, 1, text), DropReason::malformed, 1);
+  expect_refused(spec, craft_esp(spec, 1, text), DropReason::malformed, Number::used);
   text[14] = 14;
   EXPECT_EQ(received(spec, craft_esp(spec, 1, text)).size(), 20u) << "an empty payload is legal";
 }
 
-TEST(BadEsp, A10OtherPaddingIsAcceptedCountedAndRefusableByOption) {
+TEST(BadInput, A10OtherPaddingIsAcceptedCountedAndRefusableByOption) {
   const SaSpec spec = spec_of("null");
   Bytes text = with_trailer(udp(8), 6, kUdp);
   text[text.size() - 4] ^= 0xFF;
@@ -220,26 +191,25 @@ TEST(BadEsp, A10OtherPaddingIsAcceptedCountedAndRefusableByOption) {
   EXPECT_EQ(strict.open(again).reason, DropReason::malformed);
 }
 
-TEST(BadEsp, A11DummyIsDroppedButAdvancesTheWindow) {
+TEST(BadInput, A11DummyIsDroppedButAdvancesTheWindow) {
   for (Mode mode : {Mode::transport, Mode::tunnel}) {
     const SaSpec spec = spec_of("aes-gcm-16", mode);
     expect_refused(spec, craft_esp(spec, 5, with_trailer(Bytes(62, 0), 0, kNoNextHeader)),
-                   DropReason::dummy, 5);
+                   DropReason::dummy, Number::used);
   }
 }
 
-TEST(BadEsp, A12PayloadMustHaveTheFormOfTheSa) {
+TEST(BadInput, A12PayloadMustHaveTheFormOfTheSa) {
   const Bytes tunnelled = with_trailer(kInner, 2, kIpv4);
   const SaSpec transport = spec_of("null", Mode::transport);
-  expect_refused(transport, craft_esp(transport, 1, tunnelled), DropReason::policy, 1);
+  expect_refused(transport, craft_esp(transport, 1, tunnelled), DropReason::policy, Number::used);
   const SaSpec tunnel = spec_of("null", Mode::tunnel);
-  expect_refused(tunnel, craft_esp(tunnel, 1, with_trailer(udp(8), 2, kUdp)), DropReason::policy,
-                 1);
+  expect_refused(tunnel, craft_esp(tunnel, 1, with_trailer(udp(8), 2, kUdp)), DropReason::policy, Number::used);
   const SaSpec any = spec_of("null", Mode::any);
   EXPECT_EQ(received(any, craft_esp(any, 1, tunnelled)), kInner);
 }
 
-TEST(BadEsp, A13InnerLengthRulesAndTfcPaddingIsTrimmed) {
+TEST(BadInput, A13InnerLengthRulesAndTfcPaddingIsTrimmed) {
   const SaSpec spec = spec_of("aes-cbc", Mode::tunnel);
   Bytes padded = kInner;
   padded.insert(padded.end(), 46, 0xFC);  // traffic flow confidentiality
@@ -251,15 +221,15 @@ TEST(BadEsp, A13InnerLengthRulesAndTfcPaddingIsTrimmed) {
   EXPECT_EQ(sa->counters().bytes.get(), kInner.size()) << "padding is not counted";
   Bytes cut = kInner;
   cut.resize(cut.size() - 2);
-  expect_refused(spec, craft_esp(spec, 1, with_trailer(cut, 0, kIpv4)), DropReason::malformed, 1);
+  expect_refused(spec, craft_esp(spec, 1, with_trailer(cut, 0, kIpv4)), DropReason::malformed, Number::used);
 }
 
-TEST(BadEsp, A14BrokenInnerHeadersAreMalformed) {
+TEST(BadInput, A14BrokenInnerHeadersAreMalformed) {
   const SaSpec spec = spec_of("null", Mode::tunnel);
   const auto refuse = [&](Bytes inner, std::uint8_t next_header) {
     while ((inner.size() + 2) % 4 != 0) inner.push_back(0);
     expect_refused(spec, craft_esp(spec, 1, with_trailer(inner, 0, next_header)),
-                   DropReason::malformed, 1);
+                   DropReason::malformed, Number::used);
   };
   for (unsigned version : {0u, 5u, 6u, 15u}) {
     Bytes inner = kInner;
@@ -284,7 +254,7 @@ TEST(BadEsp, A14BrokenInnerHeadersAreMalformed) {
   refuse(jumbo, kIpv6);
 }
 
-TEST(BadEsp, A15FragmentsDoNotReachIpsec) {
+TEST(BadInput, A15FragmentsDoNotReachIpsec) {
   const SaSpec spec = spec_of("aes-cbc");
   for (unsigned bits : {0x2000u, 0x2001u, 0x0005u}) {
     Bytes wire = protect_with(spec, kPlain);
@@ -301,7 +271,7 @@ TEST(BadEsp, A15FragmentsDoNotReachIpsec) {
                  DropReason::fragment);
 }
 
-TEST(BadEsp, A15TransportModeDoesNotSendFragments) {
+TEST(BadInput, A15TransportModeDoesNotSendFragments) {
   Bytes fragment = kPlain;
   base::store16(&fragment[6], 0x2000);
   Host host;
@@ -319,7 +289,7 @@ TEST(BadEsp, A15TransportModeDoesNotSendFragments) {
       << "a tunnel carries fragments";
 }
 
-TEST(BadEsp, A17NestingDeeperThanTheLimitIsRefused) {
+TEST(BadInput, A17NestingDeeperThanTheLimitIsRefused) {
   const SaSpec spec = spec_of("null", Mode::tunnel);
   Host sender;
   sender.add(spec);
@@ -343,7 +313,7 @@ TEST(BadEsp, A17NestingDeeperThanTheLimitIsRefused) {
   }
 }
 
-TEST(BadEsp, A24PaddingBehindThePacketIsIgnored) {
+TEST(BadInput, A24PaddingBehindThePacketIsIgnored) {
   const SaSpec spec = spec_of("aes-gcm-16");
   const Bytes tiny = ip_packet("10.0.0.1", "10.0.0.2", 200, {0x42});
   Bytes wire = protect_with(spec, tiny);
@@ -355,7 +325,7 @@ TEST(BadEsp, A24PaddingBehindThePacketIsIgnored) {
   EXPECT_EQ(received(spec, protect_with(spec, padded)), tiny);
 }
 
-TEST(BadEsp, OuterHeadersThatLieAreMalformed) {
+TEST(BadInput, OuterHeadersThatLieAreMalformed) {
   const Bytes wire = protect_with(spec_of("aes-cbc"), kPlain);
   Bytes longer = wire;
   base::store16(&longer[2], static_cast<std::uint16_t>(wire.size() + 1));
@@ -367,7 +337,7 @@ TEST(BadEsp, OuterHeadersThatLieAreMalformed) {
   expect_refused(spec_of("aes-cbc"), {}, DropReason::malformed);
 }
 
-TEST(BadEsp, AnOffloadedSaIsNotJudgedBySoftware) {
+TEST(BadInput, AnOffloadedSaIsNotJudgedBySoftware) {
   const SaSpec spec = spec_of("aes-gcm-16");
   Host host;
   auto sa = host.add(spec);
