@@ -2,6 +2,7 @@
 // is bound to SAs, in order, so that neither AH tunnels fail nor any SA can stand in for another
 // (the flags of KAME's ipsec_in_reject did both).
 #include <algorithm>
+#include <array>
 
 #include "host/ipsec/process.hpp"
 #include "host/ipsec/tunnel.hpp"
@@ -50,6 +51,31 @@ bool has_tunnel(const Packet& packet, std::size_t from) noexcept {
   for (std::size_t i = from; i < packet.history_count; ++i)
     if (packet.history[i].mode == Mode::tunnel) return true;
   return false;
+}
+
+bool is_mapped(const Address& address) noexcept {
+  constexpr std::array<std::uint8_t, 12> prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+  return address.family == base::Family::ipv6 &&
+         std::equal(prefix.begin(), prefix.end(), address.bytes.begin());
+}
+
+bool is_loopback(const Address& address) noexcept {
+  if (address.family == base::Family::ipv4) return address.bytes[0] == 127;
+  std::array<std::uint8_t, 16> one{};
+  one[15] = 1;
+  return address.bytes == one;
+}
+
+// Addresses that nobody else may use on the wire (RFC 1122 §3.2.1.3, RFC 4291 §2.5), which the way
+// through a tunnel does not make good. An own address as source is a forgery as well.
+bool is_martian(const Flow& flow, const LocalAddresses* local) noexcept {
+  const bool ipv4 = flow.source.family == base::Family::ipv4;
+  const Address& source = flow.source;
+  const Address& destination = flow.destination;
+  return is_loopback(source) || is_loopback(destination) || is_mapped(source) ||
+         is_mapped(destination) || source.is_unspecified() || destination.is_unspecified() ||
+         source.is_multicast() || (ipv4 && (source.bytes[0] == 0 || source.bytes[0] >= 240)) ||
+         (local != nullptr && !local->empty() && local->contains(source));
 }
 
 // What happens to the packets of a flow: the policy's action, or the default where none matches.
@@ -134,7 +160,8 @@ Processor::PolicyVerdict Processor::judge_inbound(const SpdView& spd, const Pack
                             ? history_matches(*verdict.policy, packet, flow, settings_)
                         : action == Action::none ? !has_tunnel(packet, 0)
                                                  : false;
-  if (!accepted) verdict.reason = DropReason::policy;
+  const bool forged = has_tunnel(packet, 0) && is_martian(flow, local_);
+  if (!accepted || forged) verdict.reason = DropReason::policy;
   count(verdict, packet, now_s_, counters_.inbound_refused);
   return verdict;
 }

@@ -71,6 +71,7 @@ class LocalAddresses {
   LocalAddresses() = default;
   explicit LocalAddresses(std::vector<base::Address> addresses);
   bool contains(const base::Address& address) const noexcept;
+  bool empty() const noexcept { return sorted_.empty(); }
 
  private:
   std::vector<base::Address> sorted_;
@@ -131,7 +132,8 @@ class Processor {
 
   // Inbound SPD with the history of the packet (in for us, fwd when it will be forwarded). Each
   // request, last to first, must match the next entry of the history, in order; requests of level
-  // use may be absent; an entry in tunnel mode that no request asked for refuses the packet.
+  // use may be absent; an entry in tunnel mode that no request asked for refuses the packet, and so
+  // do addresses that nobody may use on the wire, when they come out of a tunnel.
   // Counts.
   PolicyVerdict check_inbound_policy(const SpdView& spd, const Packet& packet,
                                      Direction direction = Direction::in) noexcept;

@@ -204,7 +204,8 @@ TEST(BadInput, A12PayloadMustHaveTheFormOfTheSa) {
   const SaSpec transport = spec_of("null", Mode::transport);
   expect_refused(transport, craft_esp(transport, 1, tunnelled), DropReason::policy, Number::used);
   const SaSpec tunnel = spec_of("null", Mode::tunnel);
-  expect_refused(tunnel, craft_esp(tunnel, 1, with_trailer(udp(8), 2, kUdp)), DropReason::policy, Number::used);
+  expect_refused(tunnel, craft_esp(tunnel, 1, with_trailer(udp(8), 2, kUdp)), DropReason::policy,
+                 Number::used);
   const SaSpec any = spec_of("null", Mode::any);
   EXPECT_EQ(received(any, craft_esp(any, 1, tunnelled)), kInner);
 }
@@ -221,7 +222,8 @@ TEST(BadInput, A13InnerLengthRulesAndTfcPaddingIsTrimmed) {
   EXPECT_EQ(sa->counters().bytes.get(), kInner.size()) << "padding is not counted";
   Bytes cut = kInner;
   cut.resize(cut.size() - 2);
-  expect_refused(spec, craft_esp(spec, 1, with_trailer(cut, 0, kIpv4)), DropReason::malformed, Number::used);
+  expect_refused(spec, craft_esp(spec, 1, with_trailer(cut, 0, kIpv4)), DropReason::malformed,
+                 Number::used);
 }
 
 TEST(BadInput, A14BrokenInnerHeadersAreMalformed) {
