@@ -134,7 +134,7 @@ class Daemon {
         card_(open_card(options, *wire_, settings_)),
         software_only_(options.offload == OffloadMode::never ? "offload=never"
                                                              : "the port has no IPsec"),
-        next_hops_(netlink_, if_nametoindex(host_->name().c_str())),
+        next_hops_(netlink_, if_nametoindex(host_->name().c_str()), options.next_hop),
         local_addresses_(std::make_unique<ipsec::LocalAddresses>()),
         engine_({sad_, spd_, *provider_, card_ ? static_cast<Offload&>(*card_) : software_only_,
                  options.offload, daemon_clock}),

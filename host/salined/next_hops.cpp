@@ -10,12 +10,18 @@ std::size_t AddressHash::operator()(const base::Address& address) const noexcept
       {reinterpret_cast<const char*>(address.bytes.data()), address.bytes.size()});
 }
 
-NextHops::NextHops(Netlink& netlink, unsigned device)
-    : netlink_(netlink), device_(device), view_(std::make_unique<NextHopView>()) {}
+NextHops::NextHops(Netlink& netlink, unsigned device, std::optional<MacAddress> station)
+    : netlink_(netlink),
+      device_(device),
+      station_(station),
+      view_(std::make_unique<NextHopView>()) {}
 
 bool NextHops::look_up(const base::Address& destination, NextHopView& into, bool resolve) {
-  const auto route = netlink_.route(destination);
-  if (!route || route->device != device_) return false;
+  const auto route = device_ == 0 ? std::nullopt : netlink_.route(destination);
+  if (!route || route->device != device_) {
+    if (station_) into[destination] = *station_;
+    return station_.has_value();
+  }
   if (const auto mac = netlink_.neighbour(device_, route->next_hop)) {
     into[destination] = *mac;
     return true;
@@ -25,7 +31,7 @@ bool NextHops::look_up(const base::Address& destination, NextHopView& into, bool
 }
 
 void NextHops::wanted(const base::Address& destination) {
-  if (device_ == 0) return;
+  if (device_ == 0 && !station_) return;
   if (destinations_.size() >= kDestinationsMax) {
     destinations_.clear();
     view_.publish(std::make_unique<NextHopView>());

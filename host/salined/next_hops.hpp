@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -25,9 +26,9 @@ class NextHops {
   // Destinations beyond this many are forgotten, all at once, and learnt anew.
   static constexpr std::size_t kDestinationsMax = 4096;
 
-  // device: interface index of the host port; 0 when it is no network device, then there are no
-  // next hops to ask for.
-  NextHops(Netlink& netlink, unsigned device);
+  // device: interface index of the host port; 0 when it is no network device and the kernel has no
+  // next hops to ask for. Where it knows none, `station` is the next hop of everything.
+  NextHops(Netlink& netlink, unsigned device, std::optional<MacAddress> station = {});
 
   // Control thread: a packet needed this destination and did not find it.
   void wanted(const base::Address& destination);
@@ -42,6 +43,7 @@ class NextHops {
 
   Netlink& netlink_;
   unsigned device_;
+  std::optional<MacAddress> station_;
   std::set<base::Address> destinations_;
   base::Snapshot<NextHopView> view_;
 };

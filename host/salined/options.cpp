@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <functional>
 #include <map>
 
@@ -24,6 +25,20 @@ unsigned number(const std::string& option, const std::string& text, unsigned lea
                             std::to_string(most) + ", not '" + text + "'");
   }
   return value;
+}
+
+MacAddress mac_address(const std::string& option, const std::string& text) {
+  MacAddress mac{};
+  char end = 0;
+  const int read = std::sscanf(text.c_str(), "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%c", &mac[0],
+                               &mac[1], &mac[2], &mac[3], &mac[4], &mac[5], &end);
+  if (read != 6 || (mac[0] & 1) != 0) {
+    throw Error(EINVAL, option +
+                            " takes the address of one station, such as 02:00:00:00:00:01, "
+                            "not '" +
+                            text + "'");
+  }
+  return mac;
 }
 
 OffloadMode offload_mode(const std::string& text) {
@@ -61,6 +76,8 @@ std::map<std::string, Value, std::less<>> valued_options(Options& out) {
        [&](const auto& name, const auto& value) {
          out.mtu = static_cast<std::uint16_t>(number(name, value, 576, 9600));
        }},
+      {"--next-hop",
+       [&](const auto& name, const auto& value) { out.next_hop = mac_address(name, value); }},
       {"--offload", [&](const auto&, const auto& value) { out.offload = offload_mode(value); }},
       {"--set",
        [&](const auto&, const auto& value) { out.variables.push_back(assignment(value)); }},
@@ -118,6 +135,8 @@ Ports
                           0000:02:00.0                                    any NIC with a DPDK driver
   --host-port PORT      the host's side: tap:NAME makes the network device NAME, anything else is a
                         DPDK port as above (default tap:saline0)
+  --next-hop MAC        station that tunnels go to where the kernel knows no next hop, as when the
+                        host port is no network device
   --mtu N               MTU of the host port (default: the wire port's less 100 for IPsec headers)
   --plugin PATH         the driver of the card (default: librte_net_saline.so near salined)
 

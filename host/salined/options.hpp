@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/base/ip.hpp"
+#include "host/salined/port.hpp"
 
 namespace saline::daemon {
 
@@ -20,7 +21,8 @@ struct Options {
   std::string control_path;  // saline(8)
   std::string host_port = "tap:saline0";
   std::string wire_port;
-  std::string plugin_path;  // empty: beside the executable
+  std::optional<MacAddress> next_hop;  // where the kernel knows none
+  std::string plugin_path;             // empty: beside the executable
   bool huge_pages = true;
   unsigned memory_mb = 256;
   std::optional<unsigned> lcore;     // CPU of the data thread; else it floats

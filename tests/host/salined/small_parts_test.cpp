@@ -44,6 +44,14 @@ TEST(Options, ValuesWithEqualsSignsStayWhole) {
             "net_saline0,transport=model");
 }
 
+TEST(Options, NextHopIsOneStation) {
+  const MacAddress station{2, 0, 0, 0, 0, 0x0a};
+  EXPECT_EQ(parse({"--wire-port", "x", "--next-hop", "02:00:00:00:00:0A"})->next_hop, station);
+  EXPECT_FALSE(parse({"--wire-port", "x"})->next_hop);
+  for (const char* wrong : {"", "2", "02:00:00:00:00", "02:00:00:00:00:01:02", "03:00:00:00:00:01"})
+    EXPECT_EQ(errno_of([&] { parse({"--wire-port", "x", "--next-hop", wrong}); }), EINVAL) << wrong;
+}
+
 TEST(Options, WrongOnesAreNamed) {
   for (const auto& words :
        std::vector<std::vector<std::string>>{{"--what"},
