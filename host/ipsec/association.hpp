@@ -15,6 +15,7 @@
 #include "host/base/secret.hpp"
 #include "host/crypto/algorithms.hpp"
 #include "host/crypto/provider.hpp"
+#include "host/ipsec/path_mtu.hpp"
 #include "host/ipsec/protocols.hpp"
 #include "host/ipsec/replay.hpp"
 #include "hw/interface/saline_hw.hpp"
@@ -42,6 +43,10 @@ inline constexpr std::uint32_t kFlagCycleSequence = 0x0040;  // SADB_X_EXT_CYCSE
 inline constexpr std::uint32_t kFlagRawCpi = 0x0080;         // SADB_X_EXT_RAWCPI
 inline constexpr std::uint32_t kFlagPadRandom = 0x0100;      // SADB_X_EXT_PRAND
 inline constexpr std::uint32_t kFlagPadZero = 0x0200;        // SADB_X_EXT_PZERO
+// Linux's, for tunnel mode.
+inline constexpr std::uint32_t kFlagNoPathMtu = 0x20000000;  // NOPMTUDISC: outer DF clear, always
+inline constexpr std::uint32_t kFlagDecapDscp = 0x40000000;  // DECAP_DSCP: inner DSCP as outer
+inline constexpr std::uint32_t kFlagNoEcn = 0x80000000;      // NOECN: as ecn=0
 
 // ESP in UDP (RFC 3948). Port 0: none.
 struct UdpEncapsulation {
@@ -167,6 +172,8 @@ class SecurityAssociation {
     counters_.refused[static_cast<std::size_t>(reason)].add(1);
   }
   ReplayWindow& window() noexcept { return window_; }
+  PathMtu& path_mtu() noexcept { return path_mtu_; }
+  const PathMtu& path_mtu() const noexcept { return path_mtu_; }
   crypto::Session* session() const noexcept { return session_.get(); }
   std::uint64_t iv_base() const noexcept { return iv_base_; }
 
@@ -181,6 +188,7 @@ class SecurityAssociation {
   std::uint64_t sequence_ = 0;
   std::uint64_t iv_base_ = 0;  // random per SA: the IV of a counter mode is this XOR sequence
   ReplayWindow window_;
+  PathMtu path_mtu_;
   SaCounters counters_;
   std::unique_ptr<crypto::Session> session_;
 };

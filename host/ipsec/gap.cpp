@@ -47,7 +47,7 @@ DropReason open_gap(Step& step, std::uint32_t header, std::uint32_t tail, std::u
     opening.next_header = inner[0] >> 4 == 4 ? kIpv4 : kIpv6;
     write_outer_header(packet,
                        {context.tunnel_source, context.tunnel_destination, protocol,
-                        context.next_identification++},
+                        context.next_identification++, step.association->config().flags},
                        inner, context.settings);
     return DropReason::none;
   }
@@ -85,8 +85,8 @@ DropReason close_gap(Step& step, std::uint32_t header, std::uint32_t payload,
     return DropReason::policy;
   const std::uint8_t outer_class = traffic_class(packet.data);
   packet.shrink_front(offset + header);
-  const DropReason reason =
-      enter_inner(packet, next_header, outer_class, headers.family, settings, step.headers);
+  const DropReason reason = enter_inner(packet, next_header, outer_class, headers.family, settings,
+                                        config.flags, step.headers);
   step.parsed = true;
   step.payload = packet.length;
   return reason;

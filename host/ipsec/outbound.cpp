@@ -1,5 +1,6 @@
 // Outbound processing (RFC 4301 §5.1): resolve the policy's requests to SAs, check the size, then
 // apply SA after SA, a burst of packets at a time.
+#include "host/ipsec/fragment.hpp"
 #include "host/ipsec/scratch.hpp"
 #include "host/ipsec/tunnel.hpp"
 
@@ -83,6 +84,7 @@ bool Processor::open_outbound(const SpdView* spd, OutboundItem& item, std::size_
   item.card = nullptr;
   item.acquire = -1;
   item.fitting_mtu = 0;
+  item.fragment_to = 0;
   step.parsed = false;
   if (spd != nullptr) {
     item.policy = nullptr;
@@ -106,6 +108,41 @@ bool Processor::open_outbound(const SpdView* spd, OutboundItem& item, std::size_
   step.parsed = true;
   packet.shrink_back(packet.length - step.headers.total);
   return true;
+}
+
+// RFC 4301 §8: the MTU of the path is the link's, or what routers have told the outermost SA. True
+// when the packet may be protected, and fragmented afterwards if fragment_to says so.
+bool Processor::fits_path(OutboundItem& item, std::size_t index) noexcept {
+  const Headers& headers = scratch_->steps[index].headers;
+  const Bundle& bundle = scratch_->bundles[index];
+  const SecurityAssociation& outermost = *bundle.entries[bundle.count - 1].association;
+  const std::uint32_t mtu = least_mtu(item.mtu, outermost.path_mtu().get(now_s_));
+  const std::uint32_t bytes = item.packet->length;
+  if (mtu == 0 || protected_size(bundle, bytes, headers.insert_offset, headers.family) <= mtu)
+    return true;
+  item.fitting_mtu = largest_fit(bundle, mtu, headers);
+  Oversize packet{.data = item.packet->data, .headers = &headers};
+  packet.fitting_mtu = item.fitting_mtu;
+  packet.came_in_fragments = item.may_split;
+  packet.tunnel_innermost = bundle.entries[0].mode == Mode::tunnel;
+  packet.by_card = item.card != nullptr;
+  for (std::uint32_t i = 0; i < bundle.count; ++i) {
+    if (bundle.entries[i].mode != Mode::tunnel) continue;
+    packet.outer_family = bundle.entries[i].association->id().destination.family;
+    packet.outer_flags = bundle.entries[i].association->config().flags;
+  }
+  switch (choose_split(packet, settings_)) {
+    case Split::before:
+      item.outcome = Outcome::split;
+      return false;
+    case Split::after:
+      item.fragment_to = mtu;
+      return true;
+    case Split::never:
+      break;
+  }
+  refuse(item, DropReason::too_big, bundle.entries[0].association);
+  return false;
 }
 
 // The SAs for all of the policy's requests, and the size behind them.
@@ -143,12 +180,7 @@ bool Processor::resolve(const SadView& sad, OutboundItem& item, std::size_t inde
     bundle.entries[bundle.count++] = {sa, query.mode};
     if (sa->offloaded()) item.card = sa;
   }
-  if (item.mtu != 0 && bundle.count != 0 &&
-      protected_size(bundle, item.packet->length, step.headers.insert_offset, step.headers.family) >
-          item.mtu) {
-    item.fitting_mtu = largest_fit(bundle, item.mtu, step.headers);
-    return refuse(item, DropReason::too_big, bundle.entries[0].association), false;
-  }
+  if (bundle.count != 0 && !fits_path(item, index)) return false;
   if (item.card != nullptr) --bundle.count;
   return bundle.count != 0;
 }
@@ -195,7 +227,7 @@ void Processor::outbound_chunk(const SpdView* spd, const SadView& sad,
   live.keep_if([&](std::size_t i) { return resolve(sad, items[i], i); });
   while (!live.empty()) run_jobs(items);
   for (OutboundItem& item : items) {
-    if (item.outcome == Outcome::drop) continue;
+    if (item.outcome == Outcome::drop || item.outcome == Outcome::split) continue;
     if (item.card != nullptr) {
       item.outcome = Outcome::to_card;
       counters_.to_card.add(1);

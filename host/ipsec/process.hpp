@@ -31,6 +31,7 @@ namespace saline::ipsec {
 enum class Outcome : std::uint8_t {
   pass,     // outbound: send it; inbound: check_inbound_policy, then deliver or forward
   to_card,  // outbound: everything but the last, outermost transform is done; the card does `card`
+  split,    // outbound: untouched; fragment it to fitting_mtu and offer the pieces, same policy
   drop,     // see reason
 };
 
@@ -38,7 +39,8 @@ struct OutboundItem {
   Packet* packet = nullptr;
   // nullptr, or action none: passes as it is. A result where outbound() asks the SPD itself.
   const Policy* policy = nullptr;
-  std::uint32_t mtu = 0;  // of the path to the outer destination; 0: no limit
+  std::uint32_t mtu = 0;   // of the link to the outer destination; 0: no limit
+  bool may_split = false;  // it came in fragments, so fragments may go out, also of IPv6
 
   // Results.
   Outcome outcome = Outcome::pass;
@@ -47,8 +49,10 @@ struct OutboundItem {
   // Index of a request that found no SA, -1 when all did: raise an ACQUIRE for it. With level use
   // the packet passes in the clear all the same; else it is dropped, reason no_sa.
   std::int32_t acquire = -1;
-  // With reason too_big: the largest packet (before protection) that fits.
+  // With reason too_big and outcome split: the largest packet (before protection) that fits.
   std::uint32_t fitting_mtu = 0;
+  // The MTU of the path, where the protected packet is larger and must be fragmented; else 0.
+  std::uint32_t fragment_to = 0;
 };
 
 struct InboundItem {
@@ -154,6 +158,7 @@ class Processor {
                       std::span<OutboundItem> items) noexcept;
   bool open_outbound(const SpdView* spd, OutboundItem& item, std::size_t index) noexcept;
   bool resolve(const SadView& sad, OutboundItem& item, std::size_t index) noexcept;
+  bool fits_path(OutboundItem& item, std::size_t index) noexcept;
   bool prepare(OutboundItem& item, std::size_t index, crypto::Job& job) noexcept;
   bool finish(OutboundItem& item, std::size_t index, const crypto::Job& job) noexcept;
   void refuse(OutboundItem& item, hw::DropReason reason, SecurityAssociation* sa) noexcept;

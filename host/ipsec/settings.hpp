@@ -1,4 +1,5 @@
-// The host-wide variables net.inet.ipsec.* (and net.inet6.ipsec6.*) that the packet walk obeys.
+// The host-wide variables net.inet.ipsec.*, net.inet6.ipsec6.* and net.saline.* that the packet
+// walk and its caller obey.
 #pragma once
 
 #include <cstdint>
@@ -32,10 +33,20 @@ struct Settings {
   FamilySettings ipv4;
   FamilySettings ipv6;
   bool prefer_oldest_sa = true;  // net.key.preferred_oldsa
-  bool copy_dscp = true;         // outer DSCP as inner
-  std::uint8_t tunnel_hop_limit = 64;
+  bool copy_dscp = true;         // outer DSCP as inner; else tunnel_dscp (RFC 2983)
+  std::uint8_t tunnel_dscp = 0;
+  std::uint8_t tunnel_hop_limit = 64;  // 0: as inner
+  bool copy_flow_label = false;        // outer flow label as inner, where both are IPv6; else 0
+  // A packet that may be fragmented and is too big once protected: protected whole and the outer
+  // packet fragmented, where that one may be; else fragmented first, in tunnel mode.
+  bool fragment_after = false;
   bool verify_tunnel_source = true;  // outer source must be the SA's
   bool strict_padding = false;       // refuse padding other than 1, 2, 3, ...
+  // The caller's, see path_mtu.hpp, reassembly.hpp and mss.hpp.
+  bool learn_path_mtu = true;  // from ICMP about protected packets
+  std::uint16_t reassembly_time_s = 30;
+  bool report_discard = false;  // ICMP "prohibited" for what outbound policy discards
+  std::uint16_t mss_clamp = 0;  // 0: off; 1: what fits the path; else the largest MSS
 
   const FamilySettings& of(base::Family family) const noexcept {
     return family == base::Family::ipv6 ? ipv6 : ipv4;

@@ -9,9 +9,27 @@
 
 namespace saline::ipsec {
 
+namespace {
+
+bool asks_for_whole_packets(const Policy& policy) noexcept {
+  const Selector& selector = policy.selector;
+  return selector.upper_protocol != kAnyProtocol || selector.source_port != 0 ||
+         selector.destination_port != 0 ||
+         (policy.action == Action::ipsec && policy.direction == Direction::out &&
+          policy.requests.front().mode != Mode::tunnel);
+}
+
+}  // namespace
+
 SpdView::SpdView(std::vector<Pointer> ordered) {
-  for (Pointer& policy : ordered)
-    lists_[static_cast<std::size_t>(policy->direction)].push_back(std::move(policy));
+  for (Pointer& policy : ordered) {
+    const auto direction = static_cast<std::size_t>(policy->direction);
+    whole_packets_[direction] = whole_packets_[direction] || asks_for_whole_packets(*policy);
+    lists_[direction].push_back(std::move(policy));
+  }
+  constexpr auto kIn = static_cast<std::size_t>(Direction::in);
+  constexpr auto kFwd = static_cast<std::size_t>(Direction::fwd);
+  if (lists_[kFwd].empty()) whole_packets_[kFwd] = whole_packets_[kIn];
 }
 
 const Policy* SpdView::match(Direction direction, const Flow& flow) const noexcept {

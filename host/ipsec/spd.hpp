@@ -23,8 +23,14 @@ class SpdView {
   // The first policy that matches, nullptr when none does. fwd falls back to in when no fwd policy
   // exists at all, for clients that only know in and out.
   const Policy* match(Direction direction, const Flow& flow) const noexcept;
+  // Whether fragments must be put together before a policy of this direction can be found for them
+  // or applied: one asks for a protocol or port, or its innermost request is transport mode.
+  bool needs_whole_packets(Direction direction) const noexcept {
+    return whole_packets_[static_cast<std::size_t>(direction)];
+  }
 
  private:
+  std::array<bool, 4> whole_packets_{};
   std::array<std::vector<Pointer>, 4> lists_;  // by Direction
 };
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "host/base/bytes.hpp"
+#include "host/ipsec/association.hpp"
 
 namespace saline::ipsec {
 
@@ -15,7 +16,20 @@ constexpr std::uint8_t kEct1 = 1;
 constexpr std::uint8_t kEct0 = 2;
 constexpr std::uint8_t kCongestionExperienced = 3;
 
-bool outer_df(DfBit mode, const std::uint8_t* inner) noexcept {
+constexpr std::uint32_t kFlowLabelMask = 0xFFFFF;
+
+std::uint8_t hop_limit(const std::uint8_t* header) noexcept {
+  return header[header[0] >> 4 == 4 ? 8 : 7];
+}
+
+Ecn ecn_of(const FamilySettings& variables, std::uint32_t flags) noexcept {
+  return (flags & kFlagNoEcn) != 0 ? Ecn::forbidden : variables.ecn;
+}
+
+}  // namespace
+
+bool outer_df(DfBit mode, const std::uint8_t* inner, std::uint32_t flags) noexcept {
+  if ((flags & kFlagNoPathMtu) != 0) return false;
   switch (mode) {
     case DfBit::clear:
       return false;
@@ -27,21 +41,23 @@ bool outer_df(DfBit mode, const std::uint8_t* inner) noexcept {
   return false;
 }
 
-}  // namespace
-
 std::uint8_t traffic_class(const std::uint8_t* header) noexcept {
   if (header[0] >> 4 == 4) return header[1];
   return static_cast<std::uint8_t>(base::load16(header) >> 4);
 }
 
-void set_ecn(std::uint8_t* header, std::uint8_t ecn) noexcept {
+void set_traffic_class(std::uint8_t* header, std::uint8_t value) noexcept {
   if (header[0] >> 4 == 4) {
-    header[1] = static_cast<std::uint8_t>((header[1] & 0xFC) | ecn);
+    header[1] = value;
     const std::size_t bytes = (header[0] & 15u) * 4;
     base::store16(header + 10, ipv4_header_checksum({header, bytes}));
   } else {
-    header[1] = static_cast<std::uint8_t>((header[1] & 0xCF) | ecn << 4);
+    base::store16(header, static_cast<std::uint16_t>(0x6000 | value << 4 | (header[1] & 15)));
   }
+}
+
+void set_ecn(std::uint8_t* header, std::uint8_t ecn) noexcept {
+  set_traffic_class(header, static_cast<std::uint8_t>((traffic_class(header) & 0xFC) | ecn));
 }
 
 std::uint8_t outer_ecn(Ecn mode, std::uint8_t inner) noexcept {
@@ -68,43 +84,51 @@ void write_outer_header(const Packet& packet, const OuterHeader& outer, const st
   const Family family = outer.destination.family;
   const FamilySettings& variables = settings.of(family);
   const std::uint8_t inner_class = traffic_class(inner);
-  const std::uint8_t dscp = settings.copy_dscp ? inner_class & 0xFC : 0;
+  const auto dscp = static_cast<std::uint8_t>(settings.copy_dscp ? inner_class & 0xFC
+                                                                 : settings.tunnel_dscp << 2);
   const auto outer_class =
-      static_cast<std::uint8_t>(dscp | outer_ecn(variables.ecn, inner_class & 3));
+      static_cast<std::uint8_t>(dscp | outer_ecn(ecn_of(variables, outer.flags), inner_class & 3));
+  const std::uint8_t hops =
+      settings.tunnel_hop_limit != 0 ? settings.tunnel_hop_limit : hop_limit(inner);
   std::uint8_t* header = packet.data;
   if (family == Family::ipv4) {
     header[0] = 0x45;
     header[1] = outer_class;
     base::store16(header + 2, static_cast<std::uint16_t>(packet.length));
     base::store16(header + 4, outer.identification);
-    base::store16(header + 6, outer_df(variables.df_bit, inner) ? 0x4000 : 0);
-    header[8] = settings.tunnel_hop_limit;
+    base::store16(header + 6, outer_df(variables.df_bit, inner, outer.flags) ? 0x4000 : 0);
+    header[8] = hops;
     header[9] = outer.protocol;
     std::memcpy(header + 12, outer.source.bytes.data(), 4);
     std::memcpy(header + 16, outer.destination.bytes.data(), 4);
     base::store16(header + 10, ipv4_header_checksum({header, 20}));
   } else {
-    base::store32(header, 0x60000000u | static_cast<std::uint32_t>(outer_class) << 20);
+    const std::uint32_t label =
+        settings.copy_flow_label && inner[0] >> 4 == 6 ? base::load32(inner) & kFlowLabelMask : 0;
+    base::store32(header, 0x60000000u | static_cast<std::uint32_t>(outer_class) << 20 | label);
     base::store16(header + 4, static_cast<std::uint16_t>(packet.length - 40));
     header[6] = outer.protocol;
-    header[7] = settings.tunnel_hop_limit;
+    header[7] = hops;
     std::memcpy(header + 8, outer.source.bytes.data(), 16);
     std::memcpy(header + 24, outer.destination.bytes.data(), 16);
   }
 }
 
 hw::DropReason enter_inner(Packet& packet, std::uint8_t next_header, std::uint8_t outer_class,
-                           Family outer_family, const Settings& settings, Headers& inner) noexcept {
+                           Family outer_family, const Settings& settings, std::uint32_t flags,
+                           Headers& inner) noexcept {
   const std::uint8_t version = next_header == kIpv4 ? 4 : 6;
   if (packet.length < (version == 4 ? 20u : 40u) || packet.data[0] >> 4 != version)
     return hw::DropReason::malformed;
   if (!parse_headers(packet.bytes(), inner)) return hw::DropReason::malformed;
   packet.shrink_back(packet.length - inner.total);
-  const std::uint8_t ecn = traffic_class(packet.data) & 3;
-  std::uint8_t result = ecn;
-  if (!inner_ecn(settings.of(outer_family).ecn, ecn, outer_class & 3, result))
+  const std::uint8_t before = traffic_class(packet.data);
+  std::uint8_t ecn = 0;
+  if (!inner_ecn(ecn_of(settings.of(outer_family), flags), before & 3, outer_class & 3, ecn))
     return hw::DropReason::ecn;
-  if (result != ecn) set_ecn(packet.data, result);
+  const std::uint8_t dscp = (flags & kFlagDecapDscp) != 0 ? outer_class : before;
+  const auto after = static_cast<std::uint8_t>((dscp & 0xFC) | ecn);
+  if (after != before) set_traffic_class(packet.data, after);
   return hw::DropReason::none;
 }
 

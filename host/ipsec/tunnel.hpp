@@ -1,6 +1,7 @@
-// Tunnel headers: building the outer one and leaving it (RFC 4301 §5.1.2, RFC 6040, and KAME's
-// dfbit and ecn variables). The inner packet is not touched on the way in: its TTL is the business
-// of whoever forwarded it.
+// Tunnel headers: building the outer one and leaving it (RFC 4301 §5.1.2, RFC 6040, KAME's dfbit
+// and ecn variables, and Linux's flags of an SA). The inner packet is not touched on the way in:
+// its TTL is decremented by whoever forwarded it to the tunnel, which is the host behind the host
+// port, and by nobody when that host sent it itself.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@ struct OuterHeader {
   base::Address destination;
   std::uint8_t protocol = 0;
   std::uint16_t identification = 0;  // IPv4 only
+  std::uint32_t flags = 0;           // SADB_SAFLAGS of the SA
 };
 
 // Writes the outer header over the first bytes of `packet`, whose length already is the outer
@@ -33,15 +35,20 @@ std::uint8_t outer_ecn(Ecn mode, std::uint8_t inner) noexcept;
 // §4.2).
 bool inner_ecn(Ecn mode, std::uint8_t inner, std::uint8_t outer, std::uint8_t& result) noexcept;
 
-// TOS or traffic class of an IP header, and setting its ECN field (with the IPv4 checksum).
+// TOS or traffic class of an IP header, and setting it or its ECN field (with the IPv4 checksum).
 std::uint8_t traffic_class(const std::uint8_t* header) noexcept;
+void set_traffic_class(std::uint8_t* header, std::uint8_t value) noexcept;
 void set_ecn(std::uint8_t* header, std::uint8_t ecn) noexcept;
 
 // After `packet` has been cut to what the tunnel carried: checks the inner header against
-// next_header (4 or 41), trims TFC padding (RFC 4303 §2.7) and applies ECN. `inner` becomes the
-// parse of the packet.
+// next_header (4 or 41), trims TFC padding (RFC 4303 §2.7), applies ECN and, with DECAP_DSCP among
+// the SA's flags, DSCP. `inner` becomes the parse of the packet.
 hw::DropReason enter_inner(Packet& packet, std::uint8_t next_header, std::uint8_t outer_class,
-                           base::Family outer_family, const Settings& settings,
+                           base::Family outer_family, const Settings& settings, std::uint32_t flags,
                            Headers& inner) noexcept;
+
+// The DF bit of the outer IPv4 header around `inner`: the dfbit variable, unless the SA never sets
+// it.
+bool outer_df(DfBit mode, const std::uint8_t* inner, std::uint32_t flags) noexcept;
 
 }  // namespace saline::ipsec

@@ -188,6 +188,9 @@ std::string put_tunnel(const SaConfig& config, const rte_security_capability& ab
   const base::Family family = config.id.destination.family;
   const ipsec::FamilySettings& variables = settings.of(family);
   if (config.source.is_unspecified()) return "no tunnel source address";
+  constexpr std::uint32_t kHeaderFlags =
+      ipsec::kFlagNoPathMtu | ipsec::kFlagDecapDscp | ipsec::kFlagNoEcn;
+  if ((config.flags & kHeaderFlags) != 0) return "tunnel flags of the SA not in card";
   if (inbound) {
     if (settings.verify_tunnel_source) {
       ipsec.options.tunnel_hdr_verify = RTE_SECURITY_IPSEC_TUNNEL_VERIFY_SRC_DST_ADDR;
@@ -198,6 +201,10 @@ std::string put_tunnel(const SaConfig& config, const rte_security_capability& ab
   } else {
     if (settings.copy_dscp && !able.ipsec.options.copy_dscp) return "copy of DSCP not in card";
     ipsec.options.copy_dscp = settings.copy_dscp;
+    if (settings.tunnel_hop_limit == 0) return "copy of TTL not in card";
+    if (family == base::Family::ipv6 && settings.copy_flow_label) {
+      return "copy of flow label not in card";
+    }
   }
   // rte_security knows RFC 6040 and no ECN at all, nothing between.
   if (variables.ecn == ipsec::Ecn::friendly) return "ecn=1 not in card";
@@ -207,6 +214,7 @@ std::string put_tunnel(const SaConfig& config, const rte_security_capability& ab
     ipsec.tunnel.type = RTE_SECURITY_IPSEC_TUNNEL_IPV4;
     std::memcpy(&ipsec.tunnel.ipv4.src_ip, config.source.bytes.data(), 4);
     std::memcpy(&ipsec.tunnel.ipv4.dst_ip, config.id.destination.bytes.data(), 4);
+    ipsec.tunnel.ipv4.dscp = settings.tunnel_dscp;
     ipsec.tunnel.ipv4.ttl = settings.tunnel_hop_limit;
     ipsec.tunnel.ipv4.df = variables.df_bit == ipsec::DfBit::set;
     ipsec.options.copy_df = variables.df_bit == ipsec::DfBit::copy;
@@ -215,6 +223,7 @@ std::string put_tunnel(const SaConfig& config, const rte_security_capability& ab
     ipsec.tunnel.type = RTE_SECURITY_IPSEC_TUNNEL_IPV6;
     std::memcpy(&ipsec.tunnel.ipv6.src_addr, config.source.bytes.data(), 16);
     std::memcpy(&ipsec.tunnel.ipv6.dst_addr, config.id.destination.bytes.data(), 16);
+    ipsec.tunnel.ipv6.dscp = settings.tunnel_dscp;
     ipsec.tunnel.ipv6.hlimit = settings.tunnel_hop_limit;
   }
   return {};

@@ -99,7 +99,7 @@ void Dataplane::finish_outbound(const Views& views, Slot& slot,
     acquires_.push(
         {item.policy->id, static_cast<std::uint32_t>(item.acquire), slot.source, slot.destination});
   }
-  if (item.outcome == Outcome::drop) {
+  if (item.outcome == Outcome::drop || item.outcome == Outcome::split) {
     if (item.reason != DropReason::too_big || !tell_too_big(slot, item.fitting_mtu)) {
       drop(slot, outbound_, DropReason::none);
     }

@@ -208,13 +208,13 @@ TEST(TunnelMtu, TooBigSaysWhatFitsAndThatIsExact) {
         auto sa = host.add(spec);
         Buffer big(ip_packet("10.1.0.1", "10.2.0.1", kUdp, udp(1490)));
         const OutboundItem item = host.protect(big, policy_for({spec}), mtu);
-        ASSERT_EQ(item.reason, DropReason::too_big);
+        ASSERT_EQ(item.outcome, Outcome::split);
         EXPECT_EQ(sa->counters().sequence.get(), 0u) << "a number was used up";
         Buffer fits(ip_packet("10.1.0.1", "10.2.0.1", kUdp, udp(item.fitting_mtu - 28)));
         ASSERT_EQ(host.protect(fits, policy_for({spec}), mtu).reason, DropReason::none);
         EXPECT_LE(fits.packet().length, mtu);
         Buffer more(ip_packet("10.1.0.1", "10.2.0.1", kUdp, udp(item.fitting_mtu - 27)));
-        EXPECT_EQ(host.protect(more, policy_for({spec}), mtu).reason, DropReason::too_big);
+        EXPECT_EQ(host.protect(more, policy_for({spec}), mtu).outcome, Outcome::split);
       }
     }
   }
