@@ -41,6 +41,7 @@ class Row:
     kind: str
     name: str
     key_bits: tuple
+    block_bytes: int
     icv_bytes: int
 
 
@@ -67,8 +68,8 @@ def table(build):
                           check=True).stdout
     rows = []
     for line in text.splitlines():
-        kind, name, bits, _, _, _, icv, _ = line.split()
-        rows.append(Row(kind, name, tuple(map(int, bits.split(","))), int(icv)))
+        kind, name, bits, _, _, block, icv, _ = line.split()
+        rows.append(Row(kind, name, tuple(map(int, bits.split(","))), int(block), int(icv)))
     return rows
 
 
@@ -119,12 +120,43 @@ def selection(rows):
             yield transform
 
 
+def _find(rows, *names):
+    """The rows of that name, in that order."""
+    return [row for name in names for row in rows if row.name == name]
+
+
+def bundles(rows):
+    """AH over ESP, ESP over ESP: innermost first. ESP over AH is one of the facts."""
+    gcm, sha1, sha2, cbc = _find(rows, "aes-gcm-16", "hmac-sha1", "hmac-sha2-256", "aes-cbc")
+    inner, esp, ah = (Transform("esp", gcm, 160), Transform("esp", cbc, 128, sha1),
+                      Transform("ah", auth=sha2))
+    return [[inner, ah], [esp, ah], [inner, esp]]
+
+
+def all_cases(rows, rng, everything):
+    """(group, case)"""
+    some = list(selection(rows))
+    for transform in transforms(rows) if everything else some:
+        for shape in SHAPES:
+            yield "transforms", Case([transform], shape, rng.random())
+    for turn, transform in enumerate(some):
+        for shape in SHAPES if everything else SHAPES[turn % 6:turn % 6 + 1]:
+            yield "esn", Case([transform], shape, rng.random(), esn=True, window=64)
+    for bundle in bundles(rows):
+        for shape in SHAPES:
+            yield "bundles", Case(bundle, shape, rng.random())
+    for window in (1, 31, 64, 128, 1024, 4096):
+        for turn, transform in enumerate(some[-4:]):
+            yield "windows", Case([transform], SHAPES[(turn + window) % 6], rng.random(), esn=True,
+                                  window=window)
+
+
 class Case:
     """SAs in both directions, and policies for them: `bundle` is the innermost transform first,
     where all but the first are in transport mode."""
 
-    def __init__(self, bundle, shape, seed, esn=False, window=32, saline="", linux=""):
-        self.bundle, self.esn, self.window = bundle, esn, window
+    def __init__(self, bundle, shape, seed, esn=False, window=32, saline="", linux="", udp=False):
+        self.bundle, self.esn, self.window, self.udp = bundle, esn, window, udp
         self.mode, self.inner, self.outer = shape
         self.tunnel = self.mode == "tunnel"
         self.saline_words, self.linux_words = saline, linux
@@ -160,7 +192,8 @@ class Case:
     def setkey(self):
         lines = ["flush; spdflush;"]
         for source, destination, spi, at, transform, (key, auth_key) in self._sas():
-            line = f"add {source} {destination} {transform.proto} {spi:#x} -m {self._mode(at)}"
+            line = (f"add {source} {destination} {transform.proto} {spi:#x} -m {self._mode(at)} "
+                    f"-u {at + 1}")
             line += f" -r {self.window}" + " -esn" * self.esn + f" {self.saline_words}"
             if transform.cipher:
                 line += f" -E {transform.cipher.name}" + (f" 0x{key.hex()}" if key else "")
@@ -171,7 +204,8 @@ class Case:
         for direction, source, destination, ends in (("out", here, there, (self.mine, self.theirs)),
                                                      ("in", there, here, (self.theirs, self.mine))):
             requests = [f"{transform.proto}/{self._mode(at)}/"
-                        + ("-".join(ends) if self._mode(at) == "tunnel" else "") + "/require"
+                        + ("-".join(ends) if self._mode(at) == "tunnel" else "")
+                        + f"/unique:{at + 1}"
                         for at, transform in enumerate(self.bundle)]
             lines.append(f"spdadd {source} {destination} any -P {direction} ipsec "
                          f"{' '.join(requests)};")
@@ -181,8 +215,8 @@ class Case:
         lines = ["xfrm state flush", "xfrm policy flush"]
         for source, destination, spi, at, transform, (key, auth_key) in self._sas():
             line = (f"xfrm state add src {source} dst {destination} proto "
-                    f"{PROTO[transform.proto]} spi {spi:#x} mode {self._mode(at)} "
-                    f"replay-window {self.window}")
+                    f"{PROTO[transform.proto]} spi {spi:#x} "
+                    f"mode {self._mode(at)} reqid {at + 1} replay-window {self.window}")
             flags = ["esn"] * self.esn + ["af-unspec"] * (self.inner != self.outer)
             flags += ["align4"] * (transform.proto == "ah" and self.outer == 4)
             line += "".join(f" flag {flag}" for flag in flags) + f" {self.linux_words}"
@@ -190,7 +224,8 @@ class Case:
                 line += (f" aead {linux_name(transform.cipher)} 0x{key.hex()} "
                          f"{transform.cipher.icv_bytes * 8}")
             elif transform.cipher:
-                line += f" enc {linux_name(transform.cipher)} " + (f"0x{key.hex()}" if key else '""')
+                line += f" enc {linux_name(transform.cipher)} " + (
+                    f"0x{key.hex()}" if key else '""')
             if transform.auth:
                 line += (f" auth-trunc {linux_name(transform.auth)} 0x{auth_key.hex()} "
                          f"{transform.auth.icv_bytes * 8}")
@@ -200,7 +235,8 @@ class Case:
                                                      ("out", there, here,
                                                       (self.theirs, self.mine))):
             templates = [f"tmpl src {ends[0]} dst {ends[1]} proto {PROTO[transform.proto]} "
-                         f"mode {self._mode(at)}" for at, transform in enumerate(self.bundle)]
+                         f"reqid {at + 1} mode {self._mode(at)}"
+                         for at, transform in enumerate(self.bundle)]
             lines.append(f"xfrm policy add src {source} dst {destination} dir {direction} "
                          + " ".join(templates))
         return "ip -batch - <<'END'\n" + "\n".join(lines) + "\nEND"

@@ -118,6 +118,8 @@ class Agent {
     if (::ioctl(fd_, SIOCSIFFLAGS, &request) < 0) give_up(kDevice);
     ::ioctl(fd_, SIOCGIFHWADDR, &request);
     std::memcpy(mac_, request.ifr_hwaddr.sa_data, sizeof mac_);
+    const int room = 4 << 20;
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
     sockaddr_ll address{};
     address.sll_family = AF_PACKET;
     address.sll_protocol = htons(kEtherType);

@@ -2,6 +2,8 @@
 mode and pair of families. Of each case:
   - payloads of many sizes go out through Saline, are answered by Linux, and come back unchanged;
   - nothing but the SAs' packets is seen on the cable;
+  - what Linux sent is opened by Saline's engine once more and made again from the same number and
+    IV: equal to the bit;
   - then, of one more echo, every packet is passed on with one bit changed, as it is, and once more:
     both sides count one forgery and one replay, and the echo arrives once.
 
@@ -10,13 +12,16 @@ Exit status: 0 held, 1 not, 77 skipped with a reason. Without --all, a selection
 """
 
 import argparse
+import os
 import random
 import sys
 import time
 
 import cases
+import engine
+import facts
 import kernel_peer
-from rig import LINUX, SALINE, Failure, check, rig
+from rig import LINUX, SALINE, Failure, check, grown, rig
 from bed import protocol_of, skip
 
 SIZES = [0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 64, 100, 255, 512, 700, 1023, 1300]
@@ -61,65 +66,87 @@ def check_tampering(rig_, case, rng):
     finally:
         rig_.tamper = None
     check(rig_.stray(case.tunnel, case.inner) is None, "an echo arrived twice")
-    now = rig_.linux_counters()
-    grown = {name: now[name] - linux[name] for name in now if now[name] != linux[name]}
-    check(grown == {"XfrmInStateProtoError": 1, "XfrmInStateSeqError": 1}, f"Linux: {grown}")
+    dropped = grown(rig_.linux_counters(), linux)
+    check(dropped == {"XfrmInStateProtoError": 1, "XfrmInStateSeqError": 1}, f"Linux: {dropped}")
     for _ in range(100):
-        now = rig_.saline_drops()
-        grown = {name: now[name] - drops.get(name, 0) for name in now
-                 if now[name] != drops.get(name, 0)}
-        if sum(grown.values()) >= 2:
+        dropped = grown(rig_.saline_drops(), drops)
+        if sum(dropped.values()) >= 2:
             break
         time.sleep(0.01)
-    check(grown == {"icv": 1, "replay": 1}, f"Saline: {grown}")
+    check(dropped == {"icv": 1, "replay": 1}, f"Saline: {dropped}")
 
 
-def run_case(rig_, case, rng):
+def run_case(rig_, engine_, case, rng):
     rig_.frames.clear()
     rig_.setkey(case.setkey())
     rig_.linux(case.linux())
     rig_.echo(case.tunnel, case.inner, [rng.randbytes(size) for size in SIZES])
     check_cable(rig_, case)
+    packets = rig_.packets(LINUX)
+    compared = engine.compare_with_linux(engine_, case, packets)
+    check(compared in (None, len(packets)), f"{compared} packets compared of {len(packets)}")
     check_tampering(rig_, case, rng)
-
-
-def chosen(rows, everything, rng):
-    for transform in cases.transforms(rows) if everything else cases.selection(rows):
-        for shape in cases.SHAPES:
-            yield cases.Case([transform], shape, rng.random())
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
     parser.add_argument("--all", action="store_true")
-    parser.add_argument("--only", default="")
-    parser.add_argument("--wire", default="plain")
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
+    parser.add_argument("--only", default="", help="words that a case's name must have")
+    parser.add_argument("--wire", default="plain", choices=["plain", "card"])
+    parser.add_argument("--seed", type=int, default=os.environ.get("SALINE_SEED"))
     options = parser.parse_args()
     if reason := kernel_peer.unavailable():
         skip(reason)
     rows = cases.table(options.build)
-    print(f"seed {options.seed}", flush=True)
-    rng = random.Random(options.seed)
-    failed, ran, begin = [], 0, time.monotonic()
-    with rig(options.build, options.wire) as rig_:
+    seed = int(options.seed) if options.seed is not None else random.randrange(2**32)
+    print(f"seed {seed}", flush=True)
+    rng = random.Random(seed)
+    counts, failures, begin = {}, 0, time.monotonic()
+    with rig(options.build, options.wire) as rig_, engine.Engine(options.build) as engine_:
         print(f"up in {time.monotonic() - begin:.1f} s", flush=True)
-        for case in chosen(rows, options.all, rng):
-            if not all(word in str(case) for word in options.only.split()):
+        for group, name, step in steps(rows, rig_, engine_, rng, options.all):
+            if not all(word in f"{group} {name}" for word in options.only.split()):
                 continue
-            ran += 1
-            start = time.monotonic()
-            try:
-                run_case(rig_, case, random.Random(rng.random()))
-                print(f"ok   {case} ({time.monotonic() - start:.2f} s)", flush=True)
-            except Failure as failure:
-                failed.append(case)
-                print(f"FAIL {case}: {failure}", flush=True)
+            held, ran = counts.get(group, (0, 0))
+            failed = attempt(group, name, step, rig_)
+            failures += failed
+            counts[group] = (held + (not failed), ran + 1)
+            if failures >= 25:
+                print("too many failures to go on")
+                break
     for row, reason in cases.uncovered(rows):
         print(f"not tried: {row.name}: {reason or 'no name for it in cases.py'}")
-    print(f"{ran - len(failed)} of {ran} cases held in {time.monotonic() - begin:.0f} s")
-    sys.exit(1 if failed or not ran else 0)
+    for group, (held, ran) in counts.items():
+        print(f"{group}: {held} of {ran} held")
+    print(f"{time.monotonic() - begin:.0f} s")
+    sys.exit(1 if failures or not counts else 0)
+
+
+def steps(rows, rig_, engine_, rng, everything):
+    """(group, name, what to do)"""
+    for group, case in cases.all_cases(rows, rng, everything):
+        once = random.Random(rng.random())
+        yield group, str(case), lambda case=case, once=once: run_case(rig_, engine_, case, once)
+    for name, fact in facts.FACTS.items():
+        once = random.Random(rng.random())
+        yield "facts", name, lambda fact=fact, once=once: fact(rig_, engine_, rows, once)
+
+
+def attempt(group, name, step, rig_):
+    """Prints what became of it; whether it failed."""
+    start = time.monotonic()
+    before = (rig_.linux_counters(), rig_.saline_drops())
+    try:
+        step()
+        print(f"ok   {group}: {name} ({time.monotonic() - start:.2f} s)", flush=True)
+        return False
+    except Failure as failure:
+        now = (rig_.linux_counters(), rig_.saline_drops())
+        told = [grown(now[i], before[i]) for i in range(2)]
+        print(f"FAIL {group}: {name}: {failure}\n     dropped since: Linux {told[0]}, Saline "
+              f"{told[1]}", flush=True)
+        return True
 
 
 if __name__ == "__main__":

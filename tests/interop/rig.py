@@ -1,6 +1,6 @@
 """A salined in a network namespace, a Linux kernel in user mode, and the cable between them, which
-is this process: every frame of either side passes through Rig.pump, is recorded, and may be altered,
-repeated or lost on the way. Host 1 is Saline, host 2 Linux."""
+is this process: every frame of either side passes through Rig.pump, is recorded, and may be
+altered, repeated or lost on the way. Host 1 is Saline, host 2 Linux."""
 
 import contextlib
 import json
@@ -35,6 +35,12 @@ def check(held, what):
         raise Failure(what)
 
 
+def grown(now, before):
+    """Counters that are no longer what they were, and by how much."""
+    return {name: now[name] - before.get(name, 0) for name in now
+            if now[name] != before.get(name, 0)}
+
+
 class Rig:
     def __init__(self, build, wire):
         self.build, self.wire = build, WIRES[wire]  # bed.Host reads these, and folder
@@ -45,6 +51,7 @@ class Rig:
         self.frames = []          # (who sent it, frame), in order
         self.tamper = None        # (who, frame) -> the frames to pass on instead
         self._agent = []
+        self._up = False          # the guest has said hello
         self._poll = select.poll()
         self._probes = {}
 
@@ -88,6 +95,7 @@ class Rig:
     def _settle_linux(self):
         self.pump(lambda: self._agent, "the guest answers", 30)
         self._agent.clear()
+        self._up = True
         mac = self.saline.run("cat", "/sys/class/net/saline0/address").stdout.strip()
         self.linux("""ip -batch - <<END
             link set lo up
@@ -125,7 +133,8 @@ class Rig:
             ready = self._poll.poll(4)
             check(time.monotonic() < deadline, f"{what}: not within {seconds} s")
             if not ready:
-                self.peer.kick()
+                if self._up:
+                    self.peer.kick()
                 check(self.peer.alive(), "the guest has died")
             for end, _ in ready:
                 if end == self.far.fileno():

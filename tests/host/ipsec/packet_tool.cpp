@@ -1,7 +1,8 @@
 // The packet walk for a peer in another language: commands on stdin, one answer line each on
 // stdout. For tests/host/ipsec/scapy_test.py.
 //   sa spi=N proto=esp|ah mode=transport|tunnel src=A dst=A [enc=NAME enckey=HEX]
-//      [auth=NAME authkey=HEX] [esn=1] [seq=N] [window=N] [ivbase=HEX16]    -> ok
+//      [auth=NAME authkey=HEX] [esn=1] [seq=N] [window=N] [ivbase=HEX16]
+//      [legacy=1] [align8=1]                                  -> ok
 //   out HEX    protects with the last SA                        -> pass HEX | drop REASON
 //   in HEX     opens, with an SA whose window starts anew        -> pass HEX | drop REASON
 #include <iostream>
@@ -26,6 +27,8 @@ SaConfig config_from(Words words) {
   config.source = address(words["src"]);
   config.mode = words["mode"] == "tunnel" ? Mode::tunnel : Mode::transport;
   config.extended_sequence = words["esn"] == "1";
+  config.allow_legacy = words["legacy"] == "1";
+  config.ah_align8 = words["align8"] == "1";
   config.replay_window = words.contains("window") ? std::stoul(words["window"]) & 0xFFFF : 64;
   if (words.contains("seq")) config.sequence = std::stoull(words["seq"]);
   if (words.contains("ivbase")) config.iv_base = std::stoull(words["ivbase"], nullptr, 16);
