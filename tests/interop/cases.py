@@ -16,20 +16,22 @@ AEADS = {
     "aes-gcm-8": "rfc4106(gcm(aes))", "aes-gcm-12": "rfc4106(gcm(aes))",
     "aes-gcm-16": "rfc4106(gcm(aes))", "aes-ccm-8": "rfc4309(ccm(aes))",
     "aes-ccm-12": "rfc4309(ccm(aes))", "aes-ccm-16": "rfc4309(ccm(aes))",
-    "null-aes-gmac": "rfc4543(gcm(aes))",
+    "aes-gmac": "rfc4543(gcm(aes))",
     "chacha20-poly1305": "rfc7539esp(chacha20,poly1305)"}
 INTEGRITY = {
     "hmac-md5": "hmac(md5)", "hmac-sha1": "hmac(sha1)", "hmac-sha2-256": "hmac(sha256)",
     "hmac-sha2-256-96": "hmac(sha256)", "hmac-sha2-384": "hmac(sha384)",
     "hmac-sha2-512": "hmac(sha512)", "hmac-ripemd160": "hmac(rmd160)",
     "aes-xcbc-mac": "xcbc(aes)", "aes-cmac": "cmac(aes)"}
+COMPRESSION = {"deflate": "deflate"}
 # Rows that cannot be tried, and why.
 LEFT_OUT = {
     "null": "authentication: nothing to tell right from wrong",
     "keyed-md5": "Linux has no keyed hashes of RFC 1828",
     "keyed-sha1": "Linux has no keyed hashes of RFC 1828",
     "des-deriv": "Linux has no derived IVs", "3des-deriv": "Linux has no derived IVs",
-    "des-32iv": "Linux has no short IVs", "aes-gmac": "Linux has no GMAC for AH"}
+    "des-32iv": "Linux has no short IVs", "aes-gmac-128": "Linux has no GMAC for AH",
+    "aes-gmac-192": "Linux has no GMAC for AH", "aes-gmac-256": "Linux has no GMAC for AH"}
 # (mode, inner family, outer family)
 SHAPES = [("transport", 4, 4), ("transport", 6, 6), ("tunnel", 4, 4), ("tunnel", 6, 6),
           ("tunnel", 6, 4), ("tunnel", 4, 6)]
@@ -68,13 +70,14 @@ def table(build):
                           check=True).stdout
     rows = []
     for line in text.splitlines():
-        kind, name, bits, _, _, block, icv, _ = line.split()
+        kind, name, bits, _, _, block, icv = line.split()
         rows.append(Row(kind, name, tuple(map(int, bits.split(","))), int(block), int(icv)))
     return rows
 
 
 def linux_name(row):
-    names = {"integrity": INTEGRITY, "cipher": CIPHERS, "aead": AEADS}[row.kind]
+    names = {"integrity": INTEGRITY, "cipher": CIPHERS, "aead": AEADS,
+             "compression": COMPRESSION}[row.kind]
     return names.get(row.name)
 
 
