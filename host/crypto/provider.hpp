@@ -27,12 +27,14 @@ struct HotMemory {
   const std::byte* by_text_end = nullptr;
   std::uint16_t always_bytes = 0;
   std::uint16_t by_text_bytes = 0;
+  std::uint16_t by_text_least = 0;
 };
 
 inline void prefetch(const HotMemory& hot, std::size_t text_bytes) noexcept {
   constexpr std::size_t kLine = 64;
   for (std::size_t at = 0; at < hot.always_bytes; at += kLine) __builtin_prefetch(hot.always + at);
-  const std::size_t wanted = text_bytes < hot.by_text_bytes ? text_bytes : hot.by_text_bytes;
+  const std::size_t least = text_bytes > hot.by_text_least ? text_bytes : hot.by_text_least;
+  const std::size_t wanted = least < hot.by_text_bytes ? least : hot.by_text_bytes;
   for (std::size_t at = 1; at <= wanted; at += kLine) __builtin_prefetch(hot.by_text_end - at);
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "host/base/error.hpp"
 #include "host/crypto/provider.hpp"
 
 namespace saline::test {
@@ -19,7 +20,14 @@ struct ProviderChoice {
 };
 
 inline std::vector<ProviderChoice> all_providers() {
-  return {{"openssl", &crypto::make_openssl_provider}};
+  std::vector<ProviderChoice> all = {{"openssl", &crypto::make_openssl_provider},
+                                     {"chosen", &crypto::make_provider}};
+  try {
+    crypto::make_ipsec_mb_provider();
+    all.push_back({"ipsec_mb", &crypto::make_ipsec_mb_provider});
+  } catch (const base::Error&) {  // not on this processor
+  }
+  return all;
 }
 
 class ProviderTest : public testing::TestWithParam<ProviderChoice> {
