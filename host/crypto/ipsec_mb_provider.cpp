@@ -68,9 +68,9 @@ bool MbProvider::supports(const Algorithm* encryption, const Algorithm* integrit
 }
 
 std::unique_ptr<Session> MbProvider::open(const SessionKeys& keys) {
-  if (!others_) return open_session(*manager_, keys);
-  if (!is_faster(*manager_, keys)) return others_->open(keys);
-  return open_session(*manager_, keys);
+  const bool left_to_others = others_ && others_->supports(keys.encryption, keys.integrity) &&
+                              !is_faster(*manager_, keys);
+  return left_to_others ? others_->open(keys) : open_session(*manager_, keys);
 }
 
 void MbProvider::run(std::span<Job> burst) noexcept {

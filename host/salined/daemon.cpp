@@ -130,7 +130,7 @@ class Daemon {
         eal_(options),
         wire_(open_ethdev(options.wire_port, eal_.frames())),
         host_(open_host_port(options, *wire_, eal_.frames())),
-        provider_(crypto::make_openssl_provider()),
+        provider_(crypto::make_provider()),
         card_(open_card(options, *wire_, settings_)),
         software_only_(options.offload == OffloadMode::never ? "offload=never"
                                                              : "the port has no IPsec"),

@@ -132,7 +132,7 @@ class Raw {
 class Engine {
  public:
   explicit Engine(const Transform& transform)
-      : provider_(crypto::make_openssl_provider()), processor_(*provider_) {
+      : provider_(crypto::make_provider()), processor_(*provider_) {
     SaConfig config;
     config.id = {0x1000, base::Address::parse("10.0.0.2"), Protocol::esp};
     config.source = base::Address::parse("10.0.0.1");

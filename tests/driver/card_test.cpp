@@ -85,7 +85,7 @@ TEST_F(CardTest, SendsEspThatLibcryptoCanOpen) {
   std::vector<std::uint8_t> key(sa.key.begin(), sa.key.begin() + 16);
   key.resize(20);
   base::store32(&key[16], sa.salt);
-  const auto provider = crypto::make_openssl_provider();
+  const auto provider = crypto::make_provider();
   crypto::SessionKeys keys;
   keys.encryption = crypto::find_encryption("aes-gcm-16");
   keys.encryption_key = key;

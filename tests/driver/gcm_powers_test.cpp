@@ -37,7 +37,7 @@ TEST_P(GcmPowers, AgreeWithTheIcvsOfLibcrypto) {
   const auto seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
-  const auto provider = crypto::make_openssl_provider();
+  const auto provider = crypto::make_provider();
   for (int round = 0; round < 20; ++round) {
     std::vector<std::uint8_t> key_and_salt(GetParam() + 4);
     for (auto& byte : key_and_salt) byte = static_cast<std::uint8_t>(random());

@@ -130,7 +130,7 @@ struct Room {
 
 class Software {
  public:
-  Software() : provider_(crypto::make_openssl_provider()), processor_(*provider_) {
+  Software() : provider_(crypto::make_provider()), processor_(*provider_) {
     processor_.set_settings(settings);
     processor_.set_local_addresses(&local_);
     processor_.set_time(1000);

@@ -17,7 +17,7 @@ using testing::HasSubstr;
 namespace {
 
 void refuses(SaConfig config, const std::string& sentence) {
-  const auto provider = crypto::make_openssl_provider();
+  const auto provider = crypto::make_provider();
   try {
     SecurityAssociation::create(std::move(config), *provider);
     ADD_FAILURE() << "accepted, wanted: " << sentence;
@@ -58,7 +58,7 @@ TEST(Association, NeverNamesTheKeyInItsErrors) {
   SaConfig config = config_of({});
   const Bytes key(15, 0x61);
   config.encryption_key = base::Secret(key);
-  const auto provider = crypto::make_openssl_provider();
+  const auto provider = crypto::make_provider();
   try {
     SecurityAssociation::create(std::move(config), *provider);
     FAIL();
@@ -90,7 +90,7 @@ TEST(Association, A21RefusesEncryptionWithoutIntegrityUnlessToldTo) {
             c.integrity_key = base::Secret();
           }),
           "encryption without integrity");
-  const auto provider = crypto::make_openssl_provider();
+  const auto provider = crypto::make_provider();
   SaConfig allowed = changed(without);
   allowed.allow_unauthenticated = true;
   EXPECT_NO_THROW(SecurityAssociation::create(std::move(allowed), *provider));

@@ -39,7 +39,7 @@ void sign(const SaSpec& spec, Bytes& packet, std::size_t at) {
   std::fill_n(image.begin() + static_cast<std::ptrdiff_t>(at) + 12, 16, 0);
   if (!mute(std::span(image).first(at), Settings{})) throw std::logic_error("malformed headers");
   const SaConfig config = config_of(spec);
-  const auto provider = crypto::make_openssl_provider();
+  const auto provider = crypto::make_provider();
   crypto::SessionKeys keys;
   keys.integrity = config.integrity;
   keys.integrity_key = config.integrity_key.bytes();

@@ -115,7 +115,7 @@ Policy policy_for(std::initializer_list<SaSpec> specs, Direction direction, Leve
   return policy;
 }
 
-Host::Host() : provider(crypto::make_openssl_provider()), processor(*provider) {}
+Host::Host() : provider(crypto::make_provider()), processor(*provider) {}
 
 std::shared_ptr<SecurityAssociation> Host::add(const SaSpec& spec) { return add(config_of(spec)); }
 
@@ -166,7 +166,7 @@ Bytes protect_with(const SaSpec& spec, const Bytes& packet) {
 
 Bytes craft_esp(const SaSpec& spec, std::uint32_t sequence, const Bytes& text) {
   const SaConfig config = config_of(spec);
-  const auto provider = crypto::make_openssl_provider();
+  const auto provider = crypto::make_provider();
   crypto::SessionKeys keys;
   keys.encryption = config.encryption;
   keys.encryption_key = config.encryption_key.bytes();

@@ -19,7 +19,7 @@ std::vector<SaSpec> all_transforms(const std::string& source, const std::string&
   base.source = source;
   base.destination = destination;
   base.mode = mode;
-  const auto provider = crypto::make_openssl_provider();
+  const auto provider = crypto::make_provider();
   for (const crypto::Algorithm& integrity : crypto::algorithms()) {
     if (integrity.kind != crypto::Kind::integrity ||
         integrity.method == crypto::Method::null_integrity ||

@@ -66,7 +66,7 @@ class CardSession : public testing::Test {
 
   GcmPort port;
   ipsec::Settings settings;
-  std::unique_ptr<crypto::Provider> provider = crypto::make_openssl_provider();
+  std::unique_ptr<crypto::Provider> provider = crypto::make_provider();
   std::shared_ptr<ipsec::SecurityAssociation> association;
   SessionRequest request;
 };

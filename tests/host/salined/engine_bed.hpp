@@ -129,7 +129,7 @@ struct EngineBed {
   std::uint64_t now_s = 1'000'000;
   ipsec::Sad sad;
   ipsec::Spd spd;
-  std::unique_ptr<crypto::Provider> provider = crypto::make_openssl_provider();
+  std::unique_ptr<crypto::Provider> provider = crypto::make_provider();
   FakeCard card;
   Ears ears;
   pfkey::Client client{.session = 1, .uid = 0, .pid = 1};
