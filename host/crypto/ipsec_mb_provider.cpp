@@ -63,13 +63,12 @@ std::string_view MbProvider::name() const noexcept {
 }
 
 bool MbProvider::supports(const Algorithm* encryption, const Algorithm* integrity) const noexcept {
-  return ipsec_mb::supports(encryption, integrity) ||
-         (others_ && others_->supports(encryption, integrity));
+  return others_ ? others_->supports(encryption, integrity)
+                 : ipsec_mb::supports(encryption, integrity);
 }
 
 std::unique_ptr<Session> MbProvider::open(const SessionKeys& keys) {
-  const bool left_to_others = others_ && others_->supports(keys.encryption, keys.integrity) &&
-                              !is_faster(*manager_, keys);
+  const bool left_to_others = others_ && !is_faster(*manager_, keys);
   return left_to_others ? others_->open(keys) : open_session(*manager_, keys);
 }
 

@@ -16,7 +16,8 @@ namespace saline::crypto::ipsec_mb {
 
 class MbProvider final : public Provider {
  public:
-  // With others, this opens there what it does not know or is slower at, and runs bursts of both.
+  // With others, who know everything, this opens there what it does not know or is slower at, and
+  // runs bursts of both.
   explicit MbProvider(std::unique_ptr<Provider> others = nullptr);
 
   std::string_view name() const noexcept override;
