@@ -149,8 +149,8 @@ def all_cases(rows, rng, everything):
         for shape in SHAPES:
             yield "bundles", Case(bundle, shape, rng.random())
     for window in (1, 31, 64, 128, 1024, 4096):
-        for turn, transform in enumerate(some[-4:]):
-            yield "windows", Case([transform], SHAPES[(turn + window) % 6], rng.random(), esn=True,
+        for turn, bundle in enumerate(bundles(rows)):
+            yield "windows", Case(bundle[:1], SHAPES[(turn + window) % 6], rng.random(), esn=True,
                                   window=window)
 
 

@@ -3,6 +3,7 @@ is this process: every frame of either side passes through Rig.pump, is recorded
 altered, repeated or lost on the way. Host 1 is Saline, host 2 Linux."""
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -28,6 +29,10 @@ WIRES = {"plain": "net_af_packet0,iface=cable",
 
 class Failure(AssertionError):
     """What did not hold."""
+
+
+class Unsupported(Exception):
+    """salined says that it does not carry this (ENOTSUP)."""
 
 
 def check(held, what):
@@ -186,10 +191,13 @@ class Rig:
 
     def setkey(self, script):
         path = f"{self.folder}/script"
-        with open(path, "w", encoding="ascii") as out:
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w",
+                  encoding="ascii") as out:
             out.write(script)
         answer = bed.run(f"{self.build}/bin/setkey", "-s", self.saline.socket, "-f", path,
                          check=False)
+        if os.strerror(errno.ENOTSUP) in answer.stderr:
+            raise Unsupported(answer.stderr.strip().splitlines()[0].split(": ", 1)[-1])
         check(answer.returncode == 0, f"setkey: {answer.stderr.strip()}\n{script}")
 
     def status(self):
