@@ -102,6 +102,7 @@ class Rig:
         self._agent.clear()
         self._up = True
         mac = self.saline.run("cat", "/sys/class/net/saline0/address").stdout.strip()
+        self.mac = bytes.fromhex(mac.replace(":", ""))
         self.linux("""ip -batch - <<END
             link set lo up
             address add 10.9.0.2/24 dev vec0
@@ -234,6 +235,30 @@ class Rig:
             missing = [len(payload) for payload in payloads if payload not in got]
             raise Failure(f"{failure}; no answer for {missing} bytes") from None
         check(sorted(got) == wanted, "the echo differs")
+
+    def probe(self, inside, family):
+        """The socket of Saline's host that echo() speaks with."""
+        return self._probes[inside, family]
+
+    def received(self, inside, family):
+        """What has come to the probe, with everything under way delivered: a packet in clear, of
+        another SA or of another kind is not waited for longer than salined takes for a burst."""
+        got, quiet = [], 0
+        while quiet < 3:
+            self.pump(lambda: True, "")
+            time.sleep(0.01)
+            quiet += 1
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    got.append(self._probes[inside, family].recv(65536))
+                    quiet = 0
+        return got
+
+    def ethernet(self, origin, packet):
+        """A frame as `origin` would send it."""
+        kind = b"\x08\0" if packet[0] >> 4 == 4 else b"\x86\xdd"
+        ends = [self.mac, MAC] if origin == LINUX else [MAC, self.mac]
+        return ends[0] + ends[1] + kind + packet
 
     def stray(self, inside, family):
         """What arrives now at the probe's socket, with everything under way delivered."""
