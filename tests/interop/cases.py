@@ -123,14 +123,14 @@ def selection(rows):
             yield transform
 
 
-def _find(rows, *names):
+def find(rows, *names):
     """The rows of that name, in that order."""
     return [row for name in names for row in rows if row.name == name]
 
 
 def bundles(rows):
     """AH over ESP, ESP over ESP: innermost first. ESP over AH is one of the facts."""
-    gcm, sha1, sha2, cbc = _find(rows, "aes-gcm-16", "hmac-sha1", "hmac-sha2-256", "aes-cbc")
+    gcm, sha1, sha2, cbc = find(rows, "aes-gcm-16", "hmac-sha1", "hmac-sha2-256", "aes-cbc")
     inner, esp, ah = (Transform("esp", gcm, 160), Transform("esp", cbc, 128, sha1),
                       Transform("ah", auth=sha2))
     return [[inner, ah], [esp, ah], [inner, esp]]

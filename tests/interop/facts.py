@@ -8,109 +8,14 @@ import struct
 import bed
 import cases
 from rig import ECHO_PORT, ENDS, LINUX, SALINE, check, grown
+from stream import TRANSPORT, TUNNEL, Stream, checksum, ipv4, key, refusals, udp, walk
 
 FACTS = {}
-TUNNEL, TRANSPORT = ("tunnel", 4, 4), ("transport", 4, 4)
 
 
 def fact(function):
     FACTS[function.__name__.replace("_", " ")] = function
     return function
-
-
-def key(rig, rows, shape, rng, name="aes-gcm-16", auth=None, **options):
-    """Both sides keyed with one transform of ESP."""
-    cipher = next(row for row in rows if row.name == name)
-    sign = next((row for row in rows if row.name == auth), None)
-    case = cases.Case([cases.Transform("esp", cipher, cipher.key_bits[0], sign)], shape,
-                      rng.random(), **options)
-    rig.frames.clear()
-    rig.setkey(case.setkey())
-    rig.linux(case.linux())
-    return case
-
-
-def checksum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-
-
-def ipv4(source, destination, payload, protocol=17, tos=0):
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, tos, 20 + len(payload), 1, 0, 64, protocol, 0,
-                       socket.inet_aton(source), socket.inet_aton(destination))
-    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
-
-
-def udp(source_port, destination_port, data):
-    return struct.pack("!HHHH", source_port, destination_port, 8 + len(data), 0) + data
-
-
-class Stream:
-    """Numbered packets of a tunnel or transport SA over IPv4, made by Saline's engine outside of
-    its daemon, put on the cable towards either side; and which of them were taken."""
-
-    def __init__(self, rig, engine, case):
-        self.rig, self.engine, self.case = rig, engine, case
-        self.mine, self.theirs = ENDS[case.tunnel, 4]
-        self.port = rig.probe(case.tunnel, 4).getsockname()[1]
-        self.frames = {SALINE: [], LINUX: []}  # by whom they are sent
-
-    def protect(self, number, data, **fields):
-        """The same plain packet with that number for both directions."""
-        for direction, (origin, source, destination, ports) in enumerate((
-                (SALINE, self.mine, self.theirs, (self.port, ECHO_PORT)),
-                (LINUX, self.theirs, self.mine, (ECHO_PORT, self.port)))):
-            self.engine.key(self.case, direction, number)
-            plain = ipv4(fields.get("source", {}).get(origin, source), destination,
-                         udp(*ports, data), tos=fields.get("tos", 0))
-            self.frames[origin].append(self.engine.protect(plain))
-
-    def send(self):
-        """(data that Linux answered, data that came out of Saline, drops of Linux, of Saline)"""
-        rig = self.rig
-        before = rig.linux_counters(), rig.saline_drops()
-        taken = [], []
-        rig.frames.clear()
-        rig.tamper = lambda origin, frame: []  # answers end here
-        try:
-            for packet in self.frames[SALINE]:
-                rig.send_linux(rig.ethernet(SALINE, packet))
-            dropped = grown(rig.linux_counters(), before[0])
-            answers = len(self.frames[SALINE]) - sum(dropped.values())
-            rig.pump(lambda: len(rig.packets(LINUX)) >= answers, f"{answers} answers of Linux")
-        finally:
-            rig.tamper = None
-        for packet in rig.packets(LINUX):
-            number = int.from_bytes(packet[24:28], "big")
-            self.engine.key(self.case, 1, number)
-            taken[0].append(self.engine.open(packet)[28:])
-        for packet in self.frames[LINUX]:
-            rig.send_saline(rig.ethernet(LINUX, packet))
-        taken[1].extend(rig.received(self.case.tunnel, 4))
-        self.frames = {SALINE: [], LINUX: []}
-        return (*taken, dropped, grown(rig.saline_drops(), before[1]))
-
-
-def walk(rig, engine, rows, rng, numbers, alone=0, **options):
-    """Both sides are sent those numbers and must take the same ones; which they took. The first
-    `alone` go one by one: in a burst Saline reads the high halves against the window as it was
-    before, where Linux knows of jumps over half the epoch by then."""
-    case = key(rig, rows, TUNNEL, rng, **options)
-    stream = Stream(rig, engine, case)
-    took = [], []
-    ends = [*range(alone), *range(alone, len(numbers), 24), len(numbers)]
-    for begin, end in zip(ends, ends[1:]):
-        for at in range(begin, end):
-            stream.protect(numbers[at], struct.pack("!I", at))
-        for side, data in enumerate(stream.send()[:2]):
-            took[side].extend(struct.unpack("!I", item)[0] for item in data)
-    linux, saline = map(sorted, took)
-    differ = sorted(set(linux) ^ set(saline))
-    check(not differ, f"Linux took {[hex(numbers[at]) for at in differ if at in linux]}, Saline "
-                      f"{[hex(numbers[at]) for at in differ if at in saline]}")
-    return linux
 
 
 @fact
@@ -147,13 +52,6 @@ def extended_numbers(rig, engine, rows, rng):
     check(top > 0x100000000, "the walk has crossed")
     start = [1, 0x70000000, 0xe0000000, 0xfffffe00]
     walk(rig, engine, rows, rng, start + numbers, len(start), esn=True, window=64)
-
-
-def refusals(stream, *names):
-    """Sends; nothing may be taken, and the drops must be these, of Linux and of Saline."""
-    linux, saline, of_linux, of_saline = stream.send()
-    check(not linux and not saline, f"taken: by Linux {linux}, by Saline {saline}")
-    check((of_linux, of_saline) == names, f"Linux {of_linux}, Saline {of_saline}")
 
 
 @fact
@@ -200,3 +98,133 @@ def inner_source_outside_the_policy(rig, engine, rows, rng):
     stream = Stream(rig, engine, case)
     stream.protect(1, b"forged", source={SALINE: "192.168.7.1", LINUX: "192.168.7.1"})
     refusals(stream, {"XfrmInNoPols": 1}, {"policy": 1})
+
+
+@fact
+def pings_of_linux(rig, engine, rows, rng):
+    """Linux speaks first."""
+    for shape in cases.SHAPES:
+        case = key(rig, rows, shape, rng)
+        there = ENDS[case.tunnel, case.inner][0]
+        rig.linux(f"ping -n -c 2 -i 0.01 -W 2 -s {rng.randrange(1300)} {there}")
+
+
+def outer_and_inner(rig, engine, case):
+    """(who, outer header, inner header) of all ESP on the cable; IPv4 in IPv4."""
+    for origin, frame in rig.frames:
+        packet = frame[14:]
+        if bed.protocol_of(frame) == "esp":
+            engine.key(case, 0 if origin == SALINE else 1, int.from_bytes(packet[24:28], "big"))
+            yield origin, packet[:20], engine.open(packet)[:20]
+
+
+def tell(header):
+    """(DSCP, ECN, DF, TTL)"""
+    return header[1] >> 2, header[1] & 3, header[6] >> 6 & 1, header[8]
+
+
+@fact
+def outer_headers(rig, engine, rows, rng):
+    """RFC 4301 §5.1.2.1 with RFC 6040 §4.1, DF copied. Linux marks what is CE inside as ECT(0)
+    outside, as RFC 3168 has it."""
+    case = key(rig, rows, TUNNEL, rng)
+    for tos in (0, 0xb8, 1, 2, 3, 0xbb):
+        for discover in ("do", "dont"):
+            rig.linux(f"ping -n -c 1 -W 2 -Q {tos} -M {discover} -t 33 192.168.1.1")
+            probe = rig.probe(True, 4)
+            probe.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+            probe.setsockopt(socket.IPPROTO_IP, 10, 2 if discover == "do" else 0)  # MTU_DISCOVER
+            rig.echo(True, 4, [b"header"])
+    probe.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0)
+    seen = set()
+    for origin, outer, inner in outer_and_inner(rig, engine, case):
+        dscp, ecn, df, _ = tell(inner)
+        seen.add((origin, ecn, df))
+        wanted = (dscp, 2 if (origin, ecn) == (LINUX, 3) else ecn, df, 64)
+        check(tell(outer) == wanted, f"{origin}: {tell(outer)} outside, {tell(inner)} inside")
+    check(len(seen) == 16, f"seen: {sorted(seen)}")
+
+
+def marked_ping(rig, engine, case, number, inner_tos, outer_tos):
+    """An echo request with those marks to either side; the marks that its answer bears."""
+    answers = {}
+    for direction, origin in enumerate((SALINE, LINUX)):
+        ends = ENDS[True, 4] if origin == SALINE else ENDS[True, 4][::-1]
+        echo = struct.pack("!BBHHH", 8, 0, 0, 7, number)
+        echo = echo[:2] + struct.pack("!H", checksum(echo)) + echo[4:]
+        engine.key(case, direction, number)
+        packet = bytearray(engine.protect(ipv4(*ends, echo, protocol=1, tos=inner_tos)))
+        packet[1] = packet[1] & 0xfc | outer_tos
+        packet[10:12] = bytes(2)
+        packet[10:12] = struct.pack("!H", checksum(bytes(packet[:20])))
+        rig.frames.clear()
+        rig.tamper = lambda origin, frame: []
+        send = rig.send_linux if origin == SALINE else rig.send_saline
+        send(rig.ethernet(origin, bytes(packet)))
+        rig.settle()
+        rig.tamper = None
+        headers = list(outer_and_inner(rig, engine, case))
+        answers[LINUX if origin == SALINE else SALINE] = headers[0][2][1] if headers else None
+    return answers
+
+
+@fact
+def congestion_marks_at_the_end(rig, engine, rows, rng):
+    """RFC 6040 §4.2. Linux passes on what came as CE around Not-ECT, unmarked; Saline drops it."""
+    case = key(rig, rows, TUNNEL, rng)
+    number = 0
+    for inner in range(4):
+        for outer in range(4):
+            number += 1
+            answers = marked_ping(rig, engine, case, number, inner, outer)
+            wanted = inner
+            if outer == 3 and inner:
+                wanted = 3
+            if (inner, outer) == (2, 1):
+                check(answers == {LINUX: 2, SALINE: 1}, f"ECT(1) around ECT(0): {answers}")
+                continue
+            dropped = None if (inner, outer) == (0, 3) else wanted
+            check(answers == {LINUX: wanted, SALINE: dropped},
+                  f"{outer} around {inner}: {answers}")
+
+
+@fact
+def packets_too_big(rig, engine, rows, rng):
+    """The same MTU is told, and what has just that size passes. 1446 for AES-GCM: the two bytes of
+    ESP's trailer behind a multiple of four."""
+    for name, auth in (("aes-gcm-16", None), ("aes-ctr", "hmac-sha1"), ("aes-cbc", "hmac-sha2-256"),
+                       ("null", "hmac-sha2-512")):
+        case = key(rig, rows, TUNNEL, rng, name, auth)
+        rig.linux("ip route flush cache")
+        rig.saline.run("ip", "route", "flush", "cache")
+        ping = ["ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1472"]
+        told = [re.search(r"mtu ?= ?(\d+)", text) for text in (
+            rig.linux(" ".join(ping) + " 192.168.1.1 || true"),
+            rig.saline.run(*ping, "-I", "192.168.1.1", "192.168.2.1", check=False).stdout)]
+        check(None not in told, f"{case}: not told")
+        linux, saline = (int(found.group(1)) for found in told)
+        check(linux == saline, f"{case}: Linux tells {linux}, Saline {saline}")
+        check(name != "aes-gcm-16" or saline == 1446, f"{case}: {saline}")
+        probe = rig.probe(True, 4)
+        probe.setsockopt(socket.IPPROTO_IP, 10, 2)
+        rig.echo(True, 4, [bytes(saline - 28)])
+
+
+@fact
+def esp_over_ah(rig, engine, rows, rng):
+    """Saline takes it. Linux takes none, not its own either: it checks the AH inside with the
+    protocol field still saying ESP."""
+    _, sha2 = cases.find(rows, "hmac-sha1", "hmac-sha2-256")
+    gcm = cases.find(rows, "aes-gcm-16")[0]
+    for shape in cases.SHAPES[:2]:
+        case = cases.Case([cases.Transform("ah", auth=sha2), cases.Transform("esp", gcm, 160)],
+                          shape, rng.random())
+        rig.frames.clear()
+        rig.setkey(case.setkey())
+        rig.linux(case.linux())
+        before = rig.saline_drops(), rig.linux_counters()
+        rig.linux(f"ping -n -c 1 -W 1 {case.mine} || true")
+        check(grown(rig.saline_drops(), before[0]) == {}, "Saline drops Linux's")
+        check(len(rig.packets(SALINE)) == 1, "Saline's host has answered")
+        check(grown(rig.linux_counters(), before[1]) == {"XfrmInStateProtoError": 1},
+              "Linux drops what it would not drop alone")

@@ -25,6 +25,7 @@ from rig import LINUX, SALINE, Failure, Unsupported, check, grown, rig
 from bed import protocol_of, skip
 
 SIZES = [0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 64, 100, 255, 512, 700, 1023, 1300]
+SALINED = ["--mtu", "1500", "--set", "net.inet.ipsec.dfbit=2", "--set", "net.inet.ipsec.ecn=2"]
 PROTOCOL = {"esp": 50, "ah": 51, "ipcomp": 108}
 
 
@@ -103,7 +104,8 @@ def main():
     print(f"seed {seed}", flush=True)
     rng = random.Random(seed)
     counts, failures, refused, begin = {}, 0, [], time.monotonic()
-    with rig(options.build, options.wire) as rig_, engine.Engine(options.build) as engine_:
+    with (rig(options.build, options.wire, *SALINED) as rig_,
+          engine.Engine(options.build) as engine_):
         print(f"up in {time.monotonic() - begin:.1f} s", flush=True)
         for group, name, step in steps(rows, rig_, engine_, rng, options.all):
             if not all(word in f"{group} {name}" for word in options.only.split()):

@@ -240,18 +240,25 @@ class Rig:
         """The socket of Saline's host that echo() speaks with."""
         return self._probes[inside, family]
 
-    def received(self, inside, family):
-        """What has come to the probe, with everything under way delivered: a packet in clear, of
-        another SA or of another kind is not waited for longer than salined takes for a burst."""
-        got, quiet = [], 0
+    def settle(self):
+        """Until nothing is under way any more: the cable has been silent, and the guest idle."""
+        quiet = 0
         while quiet < 3:
-            self.pump(lambda: True, "")
+            seen = len(self.frames)
+            self.linux("@/proc/version")
             time.sleep(0.01)
-            quiet += 1
+            self.pump(lambda: not self._poll.poll(0), "silence")
+            quiet = quiet + 1 if len(self.frames) == seen else 0
+
+    def received(self, inside, family):
+        """What has come to the probe in the end."""
+        got, seen = [], -1
+        while len(got) != seen:
+            seen = len(got)
+            time.sleep(0.03)
             with contextlib.suppress(BlockingIOError):
                 while True:
                     got.append(self._probes[inside, family].recv(65536))
-                    quiet = 0
         return got
 
     def ethernet(self, origin, packet):
