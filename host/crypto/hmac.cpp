@@ -1,42 +1,20 @@
-// HMAC over libcrypto's MD5, SHA-1 and SHA-2.
+// HMAC (RFC 2104) with the key's two compression states computed once, so that a packet costs its
+// own blocks and two more.
 #define OPENSSL_SUPPRESS_DEPRECATED
-#include "host/crypto/hmac.hpp"
-
-#include <openssl/md5.h>
-#include <openssl/sha.h>
-
 #include <algorithm>
 #include <array>
 
-#include "host/base/secret.hpp"
+#include "host/crypto/digest.hpp"
+#include "host/crypto/mac.hpp"
 
 namespace saline::crypto {
 
 namespace {
 
-template <typename Context_, int (*Init)(Context_*), int (*Update)(Context_*, const void*, size_t),
-          int (*Final)(unsigned char*, Context_*), std::size_t Block, std::size_t Digest>
-struct Hash {
-  using Context = Context_;
-  static constexpr std::size_t kBlock = Block;
-  static constexpr std::size_t kDigest = Digest;
-  static void init(Context& context) noexcept { Init(&context); }
-  static void update(Context& context, std::span<const std::uint8_t> bytes) noexcept {
-    Update(&context, bytes.data(), bytes.size());
-  }
-  static void final(Context& context, std::uint8_t* digest) noexcept { Final(digest, &context); }
-};
-
-using Md5 = Hash<MD5_CTX, MD5_Init, MD5_Update, MD5_Final, 64, 16>;
-using Sha1 = Hash<SHA_CTX, SHA1_Init, SHA1_Update, SHA1_Final, 64, 20>;
-using Sha256 = Hash<SHA256_CTX, SHA256_Init, SHA256_Update, SHA256_Final, 64, 32>;
-using Sha384 = Hash<SHA512_CTX, SHA384_Init, SHA384_Update, SHA384_Final, 128, 48>;
-using Sha512 = Hash<SHA512_CTX, SHA512_Init, SHA512_Update, SHA512_Final, 128, 64>;
-
 template <typename H>
-class HmacOf final : public Hmac {
+class Hmac final : public Mac {
  public:
-  explicit HmacOf(std::span<const std::uint8_t> key) noexcept {
+  explicit Hmac(std::span<const std::uint8_t> key) noexcept {
     std::array<std::uint8_t, H::kBlock> padded{};
     if (key.size() > H::kBlock) {
       H::init(inner_);
@@ -50,12 +28,14 @@ class HmacOf final : public Hmac {
     base::wipe(padded);
   }
 
-  ~HmacOf() override {
-    wipe_context(inner_);
-    wipe_context(outer_);
+  ~Hmac() override {
+    H::wipe(inner_);
+    H::wipe(outer_);
   }
 
-  void compute(std::span<const std::span<const std::uint8_t>> parts,
+  std::size_t mac_bytes() const noexcept override { return H::kDigest; }
+
+  bool compute(std::span<const std::span<const std::uint8_t>> parts,
                std::span<std::uint8_t> out) const noexcept override {
     std::array<std::uint8_t, H::kDigest> digest;
     typename H::Context context = inner_;
@@ -66,6 +46,7 @@ class HmacOf final : public Hmac {
     H::update(context, digest);
     H::final(context, digest.data());
     std::copy_n(digest.begin(), std::min(out.size(), digest.size()), out.begin());
+    return true;
   }
 
  private:
@@ -76,9 +57,6 @@ class HmacOf final : public Hmac {
     H::update(context, padded);
     base::wipe(padded);
   }
-  static void wipe_context(typename H::Context& context) noexcept {
-    base::wipe({reinterpret_cast<std::uint8_t*>(&context), sizeof(context)});
-  }
 
   typename H::Context inner_;
   typename H::Context outer_;
@@ -86,18 +64,20 @@ class HmacOf final : public Hmac {
 
 }  // namespace
 
-std::unique_ptr<Hmac> make_hmac(Method method, std::span<const std::uint8_t> key) {
+std::unique_ptr<Mac> make_hmac(Method method, std::span<const std::uint8_t> key) {
   switch (method) {
     case Method::hmac_md5:
-      return std::make_unique<HmacOf<Md5>>(key);
+      return std::make_unique<Hmac<Md5>>(key);
     case Method::hmac_sha1:
-      return std::make_unique<HmacOf<Sha1>>(key);
+      return std::make_unique<Hmac<Sha1>>(key);
     case Method::hmac_sha2_256:
-      return std::make_unique<HmacOf<Sha256>>(key);
+      return std::make_unique<Hmac<Sha256>>(key);
     case Method::hmac_sha2_384:
-      return std::make_unique<HmacOf<Sha384>>(key);
+      return std::make_unique<Hmac<Sha384>>(key);
     case Method::hmac_sha2_512:
-      return std::make_unique<HmacOf<Sha512>>(key);
+      return std::make_unique<Hmac<Sha512>>(key);
+    case Method::hmac_ripemd160:
+      return std::make_unique<Hmac<Ripemd160>>(key);
     default:
       return nullptr;
   }

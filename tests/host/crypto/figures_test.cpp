@@ -1,7 +1,7 @@
 // The figures printed in the RFCs, kept in tests/data: these run on any checkout.
 #include <gtest/gtest.h>
 
-#include "host/crypto/hmac.hpp"
+#include "host/crypto/mac.hpp"
 #include "tests/host/crypto/providers.hpp"
 #include "tests/host/crypto/sealing.hpp"
 #include "tests/host/vectors.hpp"

@@ -5,7 +5,7 @@
 #include <functional>
 #include <map>
 
-#include "host/crypto/hmac.hpp"
+#include "host/crypto/mac.hpp"
 #include "tests/host/crypto/providers.hpp"
 #include "tests/host/crypto/sealing.hpp"
 #include "tests/host/vectors.hpp"

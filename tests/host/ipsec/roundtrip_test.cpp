@@ -19,18 +19,16 @@ std::vector<SaSpec> all_transforms(const std::string& source, const std::string&
   base.source = source;
   base.destination = destination;
   base.mode = mode;
-  const auto provider = crypto::make_provider();
   for (const crypto::Algorithm& integrity : crypto::algorithms()) {
     if (integrity.kind != crypto::Kind::integrity ||
-        integrity.method == crypto::Method::null_integrity ||
-        !provider->supports(nullptr, &integrity))
+        integrity.method == crypto::Method::null_integrity || integrity.iv_bytes != 0)
       continue;
     base.integrity = integrity.name;
     base.protocol = Protocol::ah;
     specs.push_back(base);
     base.protocol = Protocol::esp;
     for (const crypto::Algorithm& cipher : crypto::algorithms()) {
-      if (cipher.kind != crypto::Kind::cipher || !provider->supports(&cipher, &integrity)) continue;
+      if (cipher.kind != crypto::Kind::cipher || cipher.pfkey_flags != 0) continue;
       base.encryption = cipher.name;
       for (unsigned bits = cipher.key_bits_min; bits <= cipher.key_bits_max;
            bits += cipher.key_bits_step == 0 ? 1u : cipher.key_bits_step) {
@@ -39,11 +37,15 @@ std::vector<SaSpec> all_transforms(const std::string& source, const std::string&
       }
     }
   }
-  base.encryption = "aes-gcm-16";
   base.integrity = "";
-  for (unsigned bits : {160u, 224u, 288u}) {
-    base.key_bits = bits;
-    specs.push_back(base);
+  for (const crypto::Algorithm& aead : crypto::algorithms()) {
+    if (aead.kind != crypto::Kind::aead) continue;
+    base.encryption = aead.name;
+    for (unsigned bits = aead.key_bits_min; bits <= aead.key_bits_max;
+         bits += aead.key_bits_step == 0 ? 1u : aead.key_bits_step) {
+      base.key_bits = bits;
+      specs.push_back(base);
+    }
   }
   return specs;
 }
@@ -66,7 +68,8 @@ void goes_through(SaSpec spec, const Bytes& original, bool esn) {
   ASSERT_EQ(sent.outcome, Outcome::pass) << hw::to_string(sent.reason);
   const Bytes wire = buffer.bytes();
   EXPECT_NE(wire, original);
-  if (spec.protocol == Protocol::esp && spec.encryption != "null") {
+  if (spec.protocol == Protocol::esp && spec.encryption != "null" &&
+      spec.encryption != "aes-gmac") {
     const auto tail = std::search(wire.begin(), wire.end(), original.end() - 16, original.end());
     EXPECT_EQ(tail, wire.end()) << "plaintext on the wire";
   }
