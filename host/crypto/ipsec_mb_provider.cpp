@@ -50,6 +50,7 @@ const std::uint8_t* text_of(const Job& job) noexcept {
 MbProvider::MbProvider(std::unique_ptr<Provider> others)
     : others_(std::move(others)),
       manager_(make_manager()),
+      sha_ni_(make_sha_ni_manager(*manager_)),
       gcm_seal_{manager_->gcm128_enc, manager_->gcm192_enc, manager_->gcm256_enc},
       gcm_open_{manager_->gcm128_dec, manager_->gcm192_dec, manager_->gcm256_dec},
       gmac_init_{manager_->gmac128_init, manager_->gmac192_init, manager_->gmac256_init},
@@ -254,25 +255,50 @@ void MbProvider::make_room(const Job& job) noexcept {
 
 // ---- into the library and out of it
 
+// SHA-256 is always faster by SHA-NI; SHA-1 until there is work for most of the wide lanes.
+bool MbProvider::better_by_sha_ni(const Slot& slot, std::size_t sha1_jobs) const noexcept {
+  constexpr std::size_t kEnoughForLanes = 6;
+  const IMB_HASH_ALG hash = slot.session->shape().hash_alg;
+  return hash == IMB_AUTH_HMAC_SHA_256 ||
+         (hash == IMB_AUTH_HMAC_SHA_1 && sha1_jobs < kEnoughForLanes);
+}
+
 void MbProvider::submit() noexcept {
   gathered_used_ = 0;
   if (queued_ == 0) return;
+  std::size_t sha1_jobs = 0;
+  for (std::size_t i = 0; i < queued_; ++i)
+    sha1_jobs += slots_[i].session->shape().hash_alg == IMB_AUTH_HMAC_SHA_1;
+  std::array<Slot*, kInFlight> wide;
+  std::array<Slot*, kInFlight> by_sha_ni;
+  std::size_t wide_count = 0;
+  std::size_t by_sha_ni_count = 0;
+  for (std::size_t i = 0; i < queued_; ++i) {
+    if (sha_ni_ && better_by_sha_ni(slots_[i], sha1_jobs))
+      by_sha_ni[by_sha_ni_count++] = &slots_[i];
+    else
+      wide[wide_count++] = &slots_[i];
+  }
+  if (wide_count != 0) submit(*manager_, {wide.data(), wide_count});
+  if (by_sha_ni_count != 0) submit(*sha_ni_, {by_sha_ni.data(), by_sha_ni_count});
+  queued_ = 0;
+}
+
+void MbProvider::submit(IMB_MGR& manager, std::span<Slot* const> slots) noexcept {
   std::array<IMB_JOB*, kInFlight> works;
-  std::size_t left =
-      IMB_GET_NEXT_BURST(manager_.get(), static_cast<std::uint32_t>(queued_), works.data());
-  for (std::size_t i = 0; i < left; ++i) fill(*works[i], slots_[i]);
-  std::uint32_t done =
-      IMB_SUBMIT_BURST_NOCHECK(manager_.get(), static_cast<std::uint32_t>(left), works.data());
-  while (left != 0) {
+  const auto count = static_cast<std::uint32_t>(slots.size());
+  std::uint32_t left = IMB_GET_NEXT_BURST(&manager, count, works.data());
+  for (std::uint32_t i = 0; i < left; ++i) fill(*works[i], *slots[i]);
+  std::uint32_t done = IMB_SUBMIT_BURST_NOCHECK(&manager, left, works.data());
+  for (;;) {
     for (std::uint32_t i = 0; i < done; ++i) finish(*works[i]);
     left -= done;
     if (left == 0) break;
-    done = IMB_FLUSH_BURST(manager_.get(), static_cast<std::uint32_t>(left), works.data());
+    done = IMB_FLUSH_BURST(&manager, left, works.data());
     if (done == 0) break;
   }
-  for (std::size_t i = 0; i < queued_; ++i)
-    if (slots_[i].job->result == Result::pending) slots_[i].job->result = Result::failed;
-  queued_ = 0;
+  for (Slot* const slot : slots)
+    if (slot->job->result == Result::pending) slot->job->result = Result::failed;
 }
 
 void MbProvider::fill(IMB_JOB& work, Slot& slot) noexcept {

@@ -55,6 +55,8 @@ class MbProvider final : public Provider {
   static bool signs_text(const Slot& slot) noexcept;
   static void take_back(const Slot& slot) noexcept;
   void submit() noexcept;
+  void submit(IMB_MGR& manager, std::span<Slot* const> slots) noexcept;
+  bool better_by_sha_ni(const Slot& slot, std::size_t sha1_jobs) const noexcept;
   void fill(IMB_JOB& work, Slot& slot) noexcept;
   void fill_aead(IMB_JOB& work, Slot& slot, const Shape& shape) noexcept;
   void fill_hash(IMB_JOB& work, const MbSession& session, const Shape& shape) noexcept;
@@ -62,6 +64,7 @@ class MbProvider final : public Provider {
 
   std::unique_ptr<Provider> others_;
   Manager manager_;
+  Manager sha_ni_;                             // may be nullptr
   std::array<aes_gcm_enc_dec_t, 3> gcm_seal_;  // by key length: 16, 24, 32
   std::array<aes_gcm_enc_dec_t, 3> gcm_open_;
   std::array<aes_gmac_init_t, 3> gmac_init_;

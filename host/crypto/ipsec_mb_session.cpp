@@ -7,6 +7,7 @@
 #include <mutex>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "host/base/error.hpp"
 #include "host/base/secret.hpp"
@@ -331,6 +332,15 @@ Manager make_manager() {
 const GcmLayout& gcm_layout(IMB_MGR& manager) {
   static const GcmLayout layout = find_gcm_layout(manager);
   return layout;
+}
+
+Manager make_sha_ni_manager(const IMB_MGR& first) {
+  const bool wide = first.used_arch == IMB_ARCH_AVX || first.used_arch == IMB_ARCH_AVX2;
+  if (!wide || (first.features & IMB_FEATURE_SHANI) == 0) return nullptr;
+  Manager manager(alloc_mb_mgr(0));
+  if (!manager) throw std::bad_alloc();
+  init_mb_mgr_sse(manager.get());
+  return imb_get_errno(manager.get()) == 0 ? std::move(manager) : nullptr;
 }
 
 std::uint8_t add_shape(const Shape& shape) {

@@ -23,6 +23,9 @@ using Manager = std::unique_ptr<IMB_MGR, FreeManager>;
 
 // Ready to work; throws Error(ENOTSUP) when the library has no code for this processor.
 Manager make_manager();
+// Between SHA-NI and AVX-512 the library hashes SHA-1 and SHA-256 eight lanes wide without SHA-NI;
+// its SSE code has two lanes with it. Keys are the same. nullptr where there is nothing to win.
+Manager make_sha_ni_manager(const IMB_MGR& first);
 
 // How run() handles a job.
 enum class Kind : std::uint8_t {
