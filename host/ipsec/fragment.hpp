@@ -45,6 +45,8 @@ class Splitter {
   // The next fragment, written into `buffer`; its length, 0 after the last or when the buffer is
   // smaller than the MTU.
   std::uint32_t next(std::span<std::uint8_t> buffer) noexcept;
+  // After the last fragment.
+  bool done() const noexcept { return header_ + at_ == packet_.size(); }
 
  private:
   std::uint32_t write_ipv4(std::span<std::uint8_t> buffer, std::uint32_t bytes, bool last) noexcept;

@@ -59,7 +59,8 @@ ipsec::Settings settings_from(const Options& options) {
 }
 
 std::unique_ptr<Port> open_host_port(const Options& options, const Port& wire, rte_mempool* pool) {
-  if (!options.host_port.starts_with("tap:")) return open_ethdev(options.host_port, pool);
+  if (!options.host_port.starts_with("tap:"))
+    return open_ethdev(options.host_port, pool, options.mtu);
   const std::uint16_t room = wire.mtu() > kSmallestMtu + kProtectionRoom
                                  ? static_cast<std::uint16_t>(wire.mtu() - kProtectionRoom)
                                  : kSmallestMtu;
@@ -128,7 +129,7 @@ class Daemon {
   explicit Daemon(const Options& options)
       : settings_(settings_from(options)),
         eal_(options),
-        wire_(open_ethdev(options.wire_port, eal_.frames())),
+        wire_(open_ethdev(options.wire_port, eal_.frames(), options.wire_mtu)),
         host_(open_host_port(options, *wire_, eal_.frames())),
         provider_(crypto::make_provider()),
         card_(open_card(options, *wire_, settings_)),
@@ -138,8 +139,8 @@ class Daemon {
         local_addresses_(std::make_unique<ipsec::LocalAddresses>()),
         engine_({sad_, spd_, *provider_, card_ ? static_cast<Offload&>(*card_) : software_only_,
                  options.offload, daemon_clock}),
-        dataplane_({*host_, *wire_, sad_, spd_, *provider_, card_.get(), next_hops_.view(),
-                    local_addresses_, settings_, daemon_clock, options.lcore}),
+        dataplane_({*host_, *wire_, *eal_.frames(), sad_, spd_, *provider_, card_.get(),
+                    next_hops_.view(), local_addresses_, settings_, daemon_clock, options.lcore}),
         server_({.path = options.socket_path}, engine_),
         announcer_(server_),
         control_(options.control_path, [this](const auto& question) { return answer(question); }) {

@@ -1,4 +1,4 @@
-// The data thread: opening and closing frames, one turn, the loop; see dataplane.hpp.
+// The data thread: frames into packets and back, one turn, the loop; see dataplane.hpp.
 #include "host/salined/dataplane.hpp"
 
 #include <rte_eal.h>
@@ -8,9 +8,12 @@
 #include <algorithm>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 #include "driver/pmd/rte_pmd_saline.h"
+#include "host/ipsec/mss.hpp"
 #include "host/salined/burst.hpp"
+#include "host/salined/frame_buffer.hpp"
 
 namespace saline::daemon {
 
@@ -44,12 +47,23 @@ bool read_addresses(const ipsec::Packet& packet, Address& source, Address& desti
   return false;
 }
 
+bool may_be_fragment(const ipsec::Packet& packet) noexcept {
+  const std::uint8_t version = packet.length == 0 ? 0 : packet.data[0] >> 4;
+  if (version == 4) return packet.length >= 20 && (base::load16(packet.data + 6) & 0x3fff) != 0;
+  if (version != 6 || packet.length < 40) return false;
+  const std::uint8_t next = packet.data[6];
+  return next == ipsec::kFragment || next == ipsec::kHopByHop || next == ipsec::kRouting ||
+         next == ipsec::kDestinationOptions;
+}
+
 Dataplane::Dataplane(DataplaneParts parts)
     : parts_(std::move(parts)),
       own_mac_(parts_.wire.mac()),
       wire_mtu_(parts_.wire.mtu()),
       reason_offset_(rte_pmd_saline_reason_offset()),
       processor_(parts_.provider),
+      outbound_whole_({.time_s = parts_.settings.reassembly_time_s}),
+      inbound_whole_({.time_s = parts_.settings.reassembly_time_s}),
       burst_(std::make_unique<Burst>()) {
   processor_.set_settings(parts_.settings);
 }
@@ -57,6 +71,10 @@ Dataplane::Dataplane(DataplaneParts parts)
 Dataplane::~Dataplane() {
   for (std::size_t i = 0; i < held_count_; ++i) rte_pktmbuf_free(held_[i].frame);
 }
+
+Dataplane::Way Dataplane::outward() noexcept { return {parts_.wire, outbound_, outbound_whole_}; }
+
+Dataplane::Way Dataplane::inward() noexcept { return {parts_.host, inbound_, inbound_whole_}; }
 
 void Dataplane::drop(Slot& slot, FlowCounters& counters, DropReason reason) noexcept {
   if (reason != DropReason::none) counters.refused[static_cast<std::size_t>(reason)].add(1);
@@ -66,59 +84,96 @@ void Dataplane::drop(Slot& slot, FlowCounters& counters, DropReason reason) noex
 
 // Takes the Ethernet header off and leaves the packet with all the room around it. False when the
 // frame is done with: passed on or dropped.
-bool Dataplane::open_frame(Slot& slot, FlowCounters& counters) noexcept {
+bool Dataplane::open_frame(Slot& slot, Way way) noexcept {
   rte_mbuf* mbuf = slot.mbuf;
   auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
   switch (classify_frame({frame, mbuf->data_len})) {
     case FrameKind::malformed:
-      return drop(slot, counters, DropReason::malformed), false;
+      return drop(slot, way.counters, DropReason::malformed), false;
     case FrameKind::hidden_ip:
-      return drop(slot, counters, DropReason::unsupported), false;
+      return drop(slot, way.counters, DropReason::unsupported), false;
     case FrameKind::not_ip:
-      counters.not_ip.add(1);
-      burst_->ready[burst_->ready_count++] = mbuf;
+      way.counters.not_ip.add(1);
+      push_ready(mbuf, way);
       return false;
     case FrameKind::ip:
       break;
   }
   std::memcpy(slot.ethernet.data(), frame, kEthernetBytes);
-  slot.packet = {};
   slot.packet.data = frame + kEthernetBytes;
-  slot.packet.length = static_cast<std::uint32_t>(mbuf->data_len - kEthernetBytes);
+  slot.packet.length = mbuf->data_len - kEthernetBytes;
   slot.packet.headroom = mbuf->data_off;  // the rest is for the Ethernet header
   slot.packet.tailroom = rte_pktmbuf_tailroom(mbuf);
+  slot.packet.history_count = 0;
+  slot.came_in_fragments = slot.is_piece = false;
   // Only from the link itself: what a card took out of a tunnel answers to policy.
   const bool decapsulated = (mbuf->ol_flags & RTE_MBUF_F_RX_SEC_OFFLOAD) != 0;
   if (!decapsulated && is_link_discovery({slot.packet.data, slot.packet.length})) {
-    counters.discovery.add(1);
-    burst_->ready[burst_->ready_count++] = mbuf;
+    way.counters.discovery.add(1);
+    push_ready(mbuf, way);
     return false;
   }
   return true;
 }
 
-// Makes a frame again of what the packet has become.
-void Dataplane::close_frame(Slot& slot) noexcept {
-  rte_mbuf* mbuf = slot.mbuf;
+// Makes a frame again of what the packet has become; nullptr when no buffer holds it. The slot is
+// empty then.
+rte_mbuf* Dataplane::frame_of(Slot& slot) noexcept {
   const ipsec::Packet& packet = slot.packet;
-  std::uint8_t* frame = packet.data - kEthernetBytes;
   base::store16(slot.ethernet.data() + 12, packet.data[0] >> 4 == 4 ? kEtherIpv4 : kEtherIpv6);
+  rte_mbuf* mbuf = std::exchange(slot.mbuf, nullptr);
+  if (mbuf == nullptr) return chain_frame(slot.ethernet, packet.bytes(), &parts_.frames);
+  std::uint8_t* frame = packet.data - kEthernetBytes;
   std::memcpy(frame, slot.ethernet.data(), kEthernetBytes);
   mbuf->data_off = static_cast<std::uint16_t>(frame - static_cast<std::uint8_t*>(mbuf->buf_addr));
   mbuf->data_len = static_cast<std::uint16_t>(packet.length + kEthernetBytes);
   mbuf->pkt_len = mbuf->data_len;
+  return mbuf;
 }
 
-void Dataplane::send(Port& port, FlowCounters& counters) noexcept {
+void Dataplane::send(Way way) noexcept {
   const std::size_t count = burst_->ready_count;
   if (count == 0) return;
-  const std::size_t sent = port.send({burst_->ready.data(), count});
-  counters.sent.add(sent);
-  counters.port_full.add(count - sent);
+  const std::size_t sent = way.to.send({burst_->ready.data(), count});
+  way.counters.sent.add(sent);
+  way.counters.port_full.add(count - sent);
   burst_->ready_count = 0;
 }
 
+void Dataplane::push_ready(rte_mbuf* frame, Way way) noexcept {
+  if (burst_->ready_count == kBurst) send(way);
+  burst_->ready[burst_->ready_count++] = frame;
+}
+
+// RFC 4459 §3.2; `policy` is the one that protects the packet.
+void Dataplane::clamp(const Views& views, Slot& slot, const ipsec::Policy& policy) noexcept {
+  ipsec::Headers headers;
+  if (!ipsec::parse_headers(slot.packet.bytes(), headers) ||
+      headers.upper_protocol != ipsec::kTcp) {
+    return;
+  }
+  std::uint16_t most = parts_.settings.mss_clamp;
+  if (most == 1) {
+    const std::uint32_t overhead = ipsec::worst_case_overhead(policy, *views.sad, parts_.settings);
+    most = ipsec::mss_for(wire_mtu_ > overhead ? wire_mtu_ - overhead : 0, headers.family);
+  }
+  if (most != 0) ipsec::clamp_mss(slot.packet.bytes(), headers, most);
+}
+
+void Dataplane::serve_time() noexcept {
+  const auto now = Clock::now();
+  if (now < next_time_) return;
+  next_time_ = now + std::chrono::milliseconds(100);
+  now_s_ = parts_.clock();
+  processor_.set_time(now_s_);
+  answer_budget_ = kAnswersPerPeriod;
+  constexpr auto kReason = static_cast<std::size_t>(DropReason::reassembly);
+  outbound_.refused[kReason].add(outbound_whole_.expire(now_s_));
+  inbound_.refused[kReason].add(inbound_whole_.expire(now_s_));
+}
+
 bool Dataplane::turn() noexcept {
+  serve_time();
   // Before any frame is taken: an SA that a frame names is in this view or a newer one.
   const Views views{parts_.sad.view().acquire(), parts_.spd.view().acquire(),
                     parts_.next_hops.acquire(), parts_.local_addresses.acquire(),
@@ -147,13 +202,7 @@ void Dataplane::run(const std::atomic<bool>& stop) noexcept {
   }
   unsigned idle_turns = 0;
   auto sleep = kFirstSleep;
-  Clock::time_point next_time{};
   while (!stop.load(std::memory_order_relaxed)) {
-    if (const auto now = Clock::now(); now >= next_time) {
-      processor_.set_time(parts_.clock());
-      answer_budget_ = kAnswersPerPeriod;
-      next_time = now + std::chrono::milliseconds(100);
-    }
     if (turn()) {
       idle_turns = 0;
       sleep = kFirstSleep;

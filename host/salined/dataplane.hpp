@@ -5,8 +5,9 @@
 // Passes without policy: what is not IP (ARP and the like), neighbour and router discovery (RFC
 // 4861) and multicast listener reports (RFC 2710, RFC 3810) of the link itself; a policy 0/0 must
 // not lock out the link. Refused: IP in a wrapping that hides it from policy (VLAN, MPLS, PPPoE).
-// A packet that is too big once protected is answered with ICMP, at a limited rate. Not here:
-// reassembly, fragmentation, other ICMP errors.
+// A packet that is too big once protected is fragmented, before or after, or answered with ICMP, at
+// a limited rate (RFC 4301 §8). Fragments are put together where AH, ESP or the policy need whole
+// packets (RFC 4301 §7); what came in fragments leaves in fragments.
 #pragma once
 
 #include <array>
@@ -16,9 +17,11 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "host/base/snapshot.hpp"
 #include "host/ipsec/process.hpp"
+#include "host/ipsec/reassembly.hpp"
 #include "host/salined/card.hpp"
 #include "host/salined/engine.hpp"
 #include "host/salined/next_hops.hpp"
@@ -30,6 +33,7 @@ namespace saline::daemon {
 struct DataplaneParts {
   Port& host;
   Port& wire;
+  rte_mempool& frames;
   ipsec::Sad& sad;
   ipsec::Spd& spd;
   crypto::Provider& provider;
@@ -45,12 +49,16 @@ struct DataplaneParts {
 struct FlowCounters {
   ipsec::Counter received;
   ipsec::Counter sent;
-  ipsec::Counter not_ip;          // passed without policy
-  ipsec::Counter discovery;       // the same: neighbour discovery and the like
-  ipsec::Counter port_full;       // the other port did not take it
-  ipsec::Counter other_host;      // from the wire, for another station
-  ipsec::Counter by_card;         // protected or decrypted by the card
-  ipsec::ReasonCounters refused;  // by this layer
+  ipsec::Counter not_ip;      // passed without policy
+  ipsec::Counter discovery;   // the same: neighbour discovery and the like
+  ipsec::Counter port_full;   // the other port did not take it
+  ipsec::Counter other_host;  // from the wire, for another station
+  ipsec::Counter by_card;     // protected or decrypted by the card
+  ipsec::Counter copied;      // chained or shared buffers
+  ipsec::Counter fragmented;  // packets sent in fragments
+  ipsec::Counter path_mtu_learned;
+  ipsec::Counter path_mtu_ignored;  // ICMP about AH or ESP that was not believed, or no news
+  ipsec::ReasonCounters refused;    // by this layer
 };
 
 class Dataplane {
@@ -72,6 +80,12 @@ class Dataplane {
   std::optional<base::Address> next_wanted_hop() noexcept { return wanted_hops_.pop(); }
   const FlowCounters& outbound() const noexcept { return outbound_; }
   const FlowCounters& inbound() const noexcept { return inbound_; }
+  const ipsec::Reassembly::Counters& outbound_reassembly() const noexcept {
+    return outbound_whole_.counters();
+  }
+  const ipsec::Reassembly::Counters& inbound_reassembly() const noexcept {
+    return inbound_whole_.counters();
+  }
   const ipsec::Counters& processor_counters() const noexcept { return processor_.counters(); }
 
  private:
@@ -84,27 +98,57 @@ class Dataplane {
   struct Burst;
   struct Views;
 
+  // What goes from one port to the other.
+  struct Way;
+
+  void serve_time() noexcept;
+  Way outward() noexcept;
+  Way inward() noexcept;
+
   void host_to_wire(const Views& views, std::size_t count) noexcept;
-  void wire_to_host(const Views& views, std::size_t count) noexcept;
-  bool open_frame(Slot& slot, FlowCounters& counters) noexcept;
-  bool take_from_card(Slot& slot) noexcept;
-  bool tell_too_big(Slot& slot, std::uint32_t fitting_mtu) noexcept;
+  bool open_outbound(const Views& views, Slot& slot) noexcept;
   void finish_outbound(const Views& views, Slot& slot, ipsec::OutboundItem& item) noexcept;
-  void finish_inbound(const Views& views, Slot& slot, ipsec::InboundItem& item) noexcept;
+  void protect_pieces(const Views& views, Slot& slot, const ipsec::OutboundItem& item) noexcept;
+  void transmit(const Views& views, Slot& slot, const base::Address& destination,
+                std::uint32_t mtu) noexcept;
+  void transmit_frame(const Views& views, rte_mbuf* frame, const base::Address& from,
+                      const base::Address& to) noexcept;
+  void refuse_outbound(Slot& slot, const ipsec::OutboundItem& item) noexcept;
+  bool answer(const Slot& slot, std::span<const std::uint8_t> icmp) noexcept;
+
+  void wire_to_host(const Views& views, std::size_t count) noexcept;
+  bool open_inbound(const Views& views, Slot& slot) noexcept;
+  bool take_from_card(Slot& slot) noexcept;
+  void learn_path_mtu(const Views& views, const Slot& slot) noexcept;
+  bool finish_inbound(const Views& views, Slot& slot, ipsec::InboundItem& item) noexcept;
+  void deliver(Slot& slot) noexcept;
+
+  bool open_frame(Slot& slot, Way way) noexcept;
+  bool put_together(Slot& slot, Way way, const ipsec::Headers& headers,
+                    std::uint64_t context) noexcept;
+  template <typename Use>
+  bool split(const Slot& slot, std::uint32_t mtu, Use&& use) noexcept;
+  rte_mbuf* frame_of(Slot& slot) noexcept;
+  void clamp(const Views& views, Slot& slot, const ipsec::Policy& policy) noexcept;
+  void push_ready(rte_mbuf* frame, Way way) noexcept;
   bool address_frame(const Views& views, rte_mbuf* frame,
                      const base::Address& destination) noexcept;
   void hold(rte_mbuf* frame, const base::Address& destination) noexcept;
   void release_held(const Views& views) noexcept;
   bool give_to_card(const Views& views, Slot& slot, ipsec::SecurityAssociation& sa) noexcept;
-  void close_frame(Slot& slot) noexcept;
   void drop(Slot& slot, FlowCounters& counters, hw::DropReason reason) noexcept;
-  void send(Port& port, FlowCounters& counters) noexcept;
+  void send(Way way) noexcept;
 
   DataplaneParts parts_;
   MacAddress own_mac_;
   std::uint32_t wire_mtu_;
   int reason_offset_ = -1;
   ipsec::Processor processor_;
+  ipsec::Reassembly outbound_whole_;
+  ipsec::Reassembly inbound_whole_;
+  crypto::RandomStream random_;  // identifications of IPv6 fragments (RFC 7739 §5)
+  std::uint64_t now_s_ = 0;
+  std::chrono::steady_clock::time_point next_time_{};
   unsigned answer_budget_ = 0;
   FlowCounters outbound_;
   FlowCounters inbound_;

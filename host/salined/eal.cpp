@@ -108,6 +108,20 @@ std::vector<std::string> eal_arguments(const Options& options) {
   return arguments;
 }
 
+// What an mbuf must hold: never less than DPDK's drivers expect.
+std::uint16_t frame_room(const Options& options) {
+  std::uint32_t mtu = std::max(options.mtu.value_or(0), options.wire_mtu.value_or(0));
+  for (std::uint16_t port = 0; port < RTE_MAX_ETHPORTS; ++port) {
+    std::uint16_t of_port = 0;
+    if (rte_eth_dev_is_valid_port(port) != 0 && rte_eth_dev_get_mtu(port, &of_port) == 0) {
+      mtu = std::max<std::uint32_t>(mtu, of_port);
+    }
+  }
+  const std::uint32_t frame = std::max<std::uint32_t>(mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN,
+                                                      RTE_MBUF_DEFAULT_DATAROOM);
+  return static_cast<std::uint16_t>(RTE_PKTMBUF_HEADROOM + frame + kFrameSlack);
+}
+
 // EAL leaves its folder of run-time files behind; ours is named by this process.
 void remove_run_time_files() {
   const std::string folder = rte_eal_get_runtime_dir();
@@ -136,8 +150,8 @@ Eal::Eal(const Options& options) {
                 std::string("DPDK does not start (") + rte_strerror(rte_errno) +
                     "): the messages above say why; it needs root, and the wire port's device");
   }
-  frames_ = rte_pktmbuf_pool_create("frames", kFrames, kFrameCache, 0,
-                                    RTE_MBUF_DEFAULT_BUF_SIZE + kFrameSlack, SOCKET_ID_ANY);
+  frames_ = rte_pktmbuf_pool_create("frames", kFrames, kFrameCache, 0, frame_room(options),
+                                    SOCKET_ID_ANY);
   if (frames_ == nullptr) {
     const int failure = rte_errno;
     end_eal();

@@ -18,7 +18,7 @@ class Eal {
   Eal(const Eal&) = delete;
   Eal& operator=(const Eal&) = delete;
 
-  // mbufs for frames of the largest Ethernet MTU; lives as long as this.
+  // mbufs for frames of the largest MTU of the options' ports; lives as long as this.
   rte_mempool* frames() const noexcept { return frames_; }
 
  private:

@@ -17,13 +17,14 @@ constexpr std::uint16_t kDescriptors = 1024;
 
 class Ethdev : public EthdevPort {
  public:
-  Ethdev(const std::string& device, rte_mempool* pool) : name_(device.substr(0, device.find(','))) {
+  Ethdev(const std::string& device, rte_mempool* pool, std::optional<std::uint16_t> mtu)
+      : name_(device.substr(0, device.find(','))) {
     if (rte_eth_dev_get_port_by_name(name_.c_str(), &id_) != 0) {
       throw Error(ENODEV, "there is no DPDK port " + name_ +
                               "; its driver's message above says why, or bind the device to a "
                               "driver that DPDK can use");
     }
-    configure(pool);
+    configure(pool, mtu);
     check(rte_eth_dev_start(id_), "start");
     // A device that cannot be promiscuous hears what is for its address, which will do.
     rte_eth_promiscuous_enable(id_);
@@ -51,18 +52,10 @@ class Ethdev : public EthdevPort {
     return mtu;
   }
 
+  std::uint32_t frame_max() const noexcept override { return mtu() + RTE_ETHER_HDR_LEN; }
+
   std::size_t receive(std::span<rte_mbuf*> frames) noexcept override {
-    const std::size_t got =
-        rte_eth_rx_burst(id_, 0, frames.data(), static_cast<std::uint16_t>(frames.size()));
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < got; ++i) {
-      if (frames[i]->nb_segs == 1) {
-        frames[kept++] = frames[i];
-      } else {
-        rte_pktmbuf_free(frames[i]);  // not asked for: no scatter
-      }
-    }
-    return kept;
+    return rte_eth_rx_burst(id_, 0, frames.data(), static_cast<std::uint16_t>(frames.size()));
   }
 
   std::size_t send(std::span<rte_mbuf*> frames) noexcept override {
@@ -80,13 +73,15 @@ class Ethdev : public EthdevPort {
     }
   }
 
-  void configure(rte_mempool* pool) {
+  void configure(rte_mempool* pool, std::optional<std::uint16_t> mtu) {
     rte_eth_dev_info info{};
     check(rte_eth_dev_info_get(id_, &info), "describe itself");
     rte_eth_conf conf{};
     conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SECURITY;
     conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_SECURITY;
+    if (mtu) conf.rxmode.mtu = *mtu;
     check(rte_eth_dev_configure(id_, 1, 1, &conf), "be configured");
+    if (mtu) check(rte_eth_dev_set_mtu(id_, *mtu), "have that MTU");
     std::uint16_t receive_entries = kDescriptors, transmit_entries = kDescriptors;
     check(rte_eth_dev_adjust_nb_rx_tx_desc(id_, &receive_entries, &transmit_entries),
           "size its rings");
@@ -103,8 +98,9 @@ class Ethdev : public EthdevPort {
 
 }  // namespace
 
-std::unique_ptr<EthdevPort> open_ethdev(const std::string& device, rte_mempool* pool) {
-  return std::make_unique<Ethdev>(device, pool);
+std::unique_ptr<EthdevPort> open_ethdev(const std::string& device, rte_mempool* pool,
+                                        std::optional<std::uint16_t> mtu) {
+  return std::make_unique<Ethdev>(device, pool, mtu);
 }
 
 }  // namespace saline::daemon

@@ -10,7 +10,7 @@
 
 namespace saline::daemon {
 
-inline constexpr std::size_t kEthernetBytes = 14;
+inline constexpr std::uint32_t kEthernetBytes = 14;
 inline constexpr std::uint16_t kEtherIpv4 = 0x0800;
 inline constexpr std::uint16_t kEtherIpv6 = 0x86dd;
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "host/salined/burst.hpp"
+#include "host/salined/frame_buffer.hpp"
 #include "host/salined/too_big.hpp"
 
 namespace saline::daemon {
@@ -59,7 +60,7 @@ void Dataplane::release_held(const Views& views) noexcept {
     }
   }
   held_count_ = kept;
-  send(parts_.wire, outbound_);
+  send(outward());
 }
 
 bool Dataplane::give_to_card(const Views& views, Slot& slot, SecurityAssociation& sa) noexcept {
@@ -76,21 +77,43 @@ bool Dataplane::give_to_card(const Views& views, Slot& slot, SecurityAssociation
   return true;
 }
 
-// The frame becomes its own answer. False when there is none to give.
-bool Dataplane::tell_too_big(Slot& slot, std::uint32_t fitting_mtu) noexcept {
-  if (answer_budget_ == 0) return false;
-  TooBigAnswer answer;
-  const std::size_t bytes =
-      answer_too_big({slot.packet.data, slot.packet.length}, fitting_mtu, answer);
-  if (bytes == 0 || bytes > slot.packet.length + slot.packet.tailroom) return false;
+// An ICMP message to the host about the slot's packet. False when there is none, or too many have
+// gone already.
+bool Dataplane::answer(const Slot& slot, std::span<const std::uint8_t> icmp) noexcept {
+  if (icmp.empty() || answer_budget_ == 0 || burst_->answer_count == kBurst) return false;
+  Slot message;
+  message.mbuf = new_frame(&parts_.frames);
+  if (message.mbuf == nullptr) return false;
   --answer_budget_;
-  std::memcpy(slot.packet.data, answer.data(), bytes);
-  slot.packet.length = static_cast<std::uint32_t>(bytes);
-  std::copy_n(slot.ethernet.begin(), 6, slot.ethernet.begin() + 6);
-  std::copy(own_mac_.begin(), own_mac_.end(), slot.ethernet.begin());
-  close_frame(slot);
-  burst_->answers[burst_->answer_count++] = slot.mbuf;
+  message.packet.data = rte_pktmbuf_mtod(message.mbuf, std::uint8_t*) + kEthernetBytes;
+  message.packet.length = static_cast<std::uint32_t>(icmp.size());
+  std::memcpy(message.packet.data, icmp.data(), icmp.size());
+  std::copy(own_mac_.begin(), own_mac_.end(), message.ethernet.begin());
+  std::copy_n(slot.ethernet.begin(), 6, message.ethernet.begin() + 6);
+  burst_->answers[burst_->answer_count++] = frame_of(message);
   return true;
+}
+
+void Dataplane::refuse_outbound(Slot& slot, const ipsec::OutboundItem& item) noexcept {
+  TooBigAnswer icmp;
+  const std::span<const std::uint8_t> packet = slot.packet.bytes();
+  if (item.reason == DropReason::too_big && !slot.is_piece) {
+    answer(slot, {icmp.data(), answer_too_big(packet, item.fitting_mtu, icmp)});
+  } else if (item.reason == DropReason::policy && parts_.settings.report_discard) {
+    answer(slot, {icmp.data(), answer_prohibited(packet, icmp)});
+  }
+  drop(slot, outbound_, DropReason::none);
+}
+
+void Dataplane::transmit_frame(const Views& views, rte_mbuf* frame, const Address& from,
+                               const Address& to) noexcept {
+  // A packet that got another destination goes to that one's next hop; else the host has addressed
+  // the frame already.
+  if (to == from || address_frame(views, frame, to)) {
+    push_ready(frame, outward());
+  } else {
+    hold(frame, to);
+  }
 }
 
 void Dataplane::finish_outbound(const Views& views, Slot& slot,
@@ -99,56 +122,93 @@ void Dataplane::finish_outbound(const Views& views, Slot& slot,
     acquires_.push(
         {item.policy->id, static_cast<std::uint32_t>(item.acquire), slot.source, slot.destination});
   }
-  if (item.outcome == Outcome::drop || item.outcome == Outcome::split) {
-    if (item.reason != DropReason::too_big || !tell_too_big(slot, item.fitting_mtu)) {
-      drop(slot, outbound_, DropReason::none);
-    }
-    return;
-  }
   Address source, destination;
   read_addresses(slot.packet, source, destination);
-  if (item.outcome == Outcome::to_card) {
-    const ipsec::SaConfig& config = item.card->config();
-    if (config.mode == ipsec::Mode::tunnel) destination = config.id.destination;
-    if (!give_to_card(views, slot, *item.card)) return drop(slot, outbound_, DropReason::stale_sa);
-    outbound_.by_card.add(1);
+  switch (item.outcome) {
+    case Outcome::drop:
+      return refuse_outbound(slot, item);
+    case Outcome::split:
+      // A piece fits by its making, unless the path has become narrower within the burst.
+      if (slot.is_piece) return drop(slot, outbound_, DropReason::too_big);
+      return protect_pieces(views, slot, item);
+    case Outcome::to_card: {
+      const ipsec::SaConfig& config = item.card->config();
+      if (config.mode == ipsec::Mode::tunnel) destination = config.id.destination;
+      if (slot.mbuf == nullptr) return drop(slot, outbound_, DropReason::too_big);
+      if (!give_to_card(views, slot, *item.card))
+        return drop(slot, outbound_, DropReason::stale_sa);
+      outbound_.by_card.add(1);
+      return transmit(views, slot, destination, ipsec::Reassembly::kWholeMax);
+    }
+    case Outcome::pass:
+      break;
   }
-  close_frame(slot);
-  // A packet that got another destination goes to that one's next hop; else the host has addressed
-  // the frame already.
-  if (destination == slot.destination || address_frame(views, slot.mbuf, destination)) {
-    burst_->ready[burst_->ready_count++] = slot.mbuf;
-  } else {
-    hold(slot.mbuf, destination);
+  const bool clear = item.policy == nullptr || item.policy->action != ipsec::Action::ipsec;
+  if (!clear || slot.packet.length <= wire_mtu_) {
+    const std::uint32_t mtu = item.fragment_to != 0 ? item.fragment_to : wire_mtu_;
+    return transmit(views, slot, destination, mtu);
   }
+  // In clear and too large: as a router would do.
+  const bool may_split = slot.came_in_fragments ||
+                         (slot.packet.data[0] >> 4 == 4 && (slot.packet.data[6] & 0x40) == 0);
+  if (may_split) return transmit(views, slot, destination, wire_mtu_);
+  item.reason = DropReason::too_big;
+  item.fitting_mtu = wire_mtu_;
+  outbound_.refused[static_cast<std::size_t>(DropReason::too_big)].add(1);
+  refuse_outbound(slot, item);
+}
+
+// False when the frame is done with. Else the slot holds a packet for the policy.
+bool Dataplane::open_outbound(const Views& views, Slot& slot) noexcept {
+  const Way way = outward();
+  slot.mbuf->ol_flags = 0;
+  if (!open_frame(slot, way)) return false;
+  if (views.spd->needs_whole_packets(ipsec::Direction::out) && may_be_fragment(slot.packet)) {
+    ipsec::Headers headers;
+    if (ipsec::parse_headers(slot.packet.bytes(), headers) && headers.fragment &&
+        !put_together(slot, way, headers, 0)) {
+      return false;
+    }
+  }
+  if (!read_addresses(slot.packet, slot.source, slot.destination)) {
+    drop(slot, outbound_, DropReason::malformed);
+    return false;
+  }
+  if (parts_.settings.mss_clamp != 0) {
+    ipsec::Flow flow;
+    if (ipsec::parse_flow(slot.packet.bytes(), flow) && flow.upper_protocol == ipsec::kTcp) {
+      const ipsec::Policy* policy = views.spd->match(ipsec::Direction::out, flow);
+      if (policy != nullptr && policy->action == ipsec::Action::ipsec) clamp(views, slot, *policy);
+    }
+  }
+  return true;
 }
 
 void Dataplane::host_to_wire(const Views& views, std::size_t count) noexcept {
   Burst& work = *burst_;
+  const Way way = outward();
   outbound_.received.add(count);
   std::size_t packets = 0;
   for (std::size_t i = 0; i < count; ++i) {
     Slot& slot = work.slots[packets];
-    slot.mbuf = work.received[i];
-    slot.mbuf->ol_flags = 0;
-    if (!open_frame(slot, outbound_)) continue;
-    const auto verdict = processor_.find_outbound_policy(*views.spd, slot.packet);
-    if (verdict.reason != DropReason::none ||
-        !read_addresses(slot.packet, slot.source, slot.destination)) {
-      drop(slot, outbound_, DropReason::none);
+    slot.mbuf = own_frame(work.received[i], &parts_.frames);
+    if (slot.mbuf != work.received[i]) outbound_.copied.add(1);
+    if (slot.mbuf == nullptr) {
+      drop(slot, outbound_, DropReason::no_buffer);
       continue;
     }
-    work.outbound[packets] = {};
-    work.outbound[packets].packet = &slot.packet;
-    work.outbound[packets].policy = verdict.policy;
-    work.outbound[packets].mtu = wire_mtu_;
-    ++packets;
+    if (!open_outbound(views, slot)) continue;
+    ipsec::OutboundItem& item = work.outbound[packets++];
+    item = {};
+    item.packet = &slot.packet;
+    item.mtu = wire_mtu_;
+    item.may_split = slot.came_in_fragments;
   }
-  processor_.outbound(*views.sad, {work.outbound.data(), packets});
+  processor_.outbound(*views.spd, *views.sad, {work.outbound.data(), packets});
   for (std::size_t i = 0; i < packets; ++i) {
     finish_outbound(views, work.slots[i], work.outbound[i]);
   }
-  send(parts_.wire, outbound_);
+  send(way);
   if (work.answer_count != 0) parts_.host.send({work.answers.data(), work.answer_count});
   work.answer_count = 0;
 }

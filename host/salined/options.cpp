@@ -78,6 +78,10 @@ std::map<std::string, Value, std::less<>> valued_options(Options& out) {
        }},
       {"--next-hop",
        [&](const auto& name, const auto& value) { out.next_hop = mac_address(name, value); }},
+      {"--wire-mtu",
+       [&](const auto& name, const auto& value) {
+         out.wire_mtu = static_cast<std::uint16_t>(number(name, value, 1280, 9600));
+       }},
       {"--offload", [&](const auto&, const auto& value) { out.offload = offload_mode(value); }},
       {"--set",
        [&](const auto&, const auto& value) { out.variables.push_back(assignment(value)); }},
@@ -138,6 +142,7 @@ Ports
   --next-hop MAC        station that tunnels go to where the kernel knows no next hop, as when the
                         host port is no network device
   --mtu N               MTU of the host port (default: the wire port's less 100 for IPsec headers)
+  --wire-mtu N          MTU of the wire port (default: what the device has)
   --plugin PATH         the driver of the card (default: librte_net_saline.so near salined)
 
 Policy

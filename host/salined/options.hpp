@@ -25,8 +25,9 @@ struct Options {
   std::string plugin_path;             // empty: beside the executable
   bool huge_pages = true;
   unsigned memory_mb = 256;
-  std::optional<unsigned> lcore;     // CPU of the data thread; else it floats
-  std::optional<std::uint16_t> mtu;  // of the host port
+  std::optional<unsigned> lcore;          // CPU of the data thread; else it floats
+  std::optional<std::uint16_t> mtu;       // of the host port
+  std::optional<std::uint16_t> wire_mtu;  // else as the device has it
   OffloadMode offload = OffloadMode::prefer;
   std::vector<std::pair<std::string, std::string>> variables;  // --set, in order
 };

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -29,7 +30,11 @@ class Port {
   virtual MacAddress mac() const noexcept = 0;
   virtual std::uint16_t mtu() const noexcept = 0;
 
-  // Fills `frames` from the front; each is one segment, and the caller's.
+  // The largest frame that send() takes, in bytes; more than the MTU asks for where the other side
+  // can take it.
+  virtual std::uint32_t frame_max() const noexcept = 0;
+
+  // Fills `frames` from the front; the frames are the caller's.
   virtual std::size_t receive(std::span<rte_mbuf*> frames) noexcept = 0;
   // Takes all frames: what cannot be sent is freed. Returns how many were sent.
   virtual std::size_t send(std::span<rte_mbuf*> frames) noexcept = 0;
@@ -46,6 +51,8 @@ class EthdevPort : public Port {
  public:
   virtual std::uint16_t id() const noexcept = 0;
 };
-std::unique_ptr<EthdevPort> open_ethdev(const std::string& device, rte_mempool* pool);
+// mtu: as the device has it when absent; throws Error when the device cannot take it.
+std::unique_ptr<EthdevPort> open_ethdev(const std::string& device, rte_mempool* pool,
+                                        std::optional<std::uint16_t> mtu = std::nullopt);
 
 }  // namespace saline::daemon

@@ -79,10 +79,20 @@ std::string text_of(const ipsec::Selector& selector) {
 }
 
 CountsByName describe(const FlowCounters& flow) {
-  return {{"received", flow.received.get()},   {"sent", flow.sent.get()},
-          {"not_ip", flow.not_ip.get()},       {"discovery", flow.discovery.get()},
-          {"port_full", flow.port_full.get()}, {"other_host", flow.other_host.get()},
-          {"by_card", flow.by_card.get()}};
+  return {{"received", flow.received.get()},    {"sent", flow.sent.get()},
+          {"not_ip", flow.not_ip.get()},        {"discovery", flow.discovery.get()},
+          {"port_full", flow.port_full.get()},  {"other_host", flow.other_host.get()},
+          {"by_card", flow.by_card.get()},      {"copied", flow.copied.get()},
+          {"fragmented", flow.fragmented.get()}};
+}
+
+void add_reassembly(const ipsec::Reassembly::Counters& counters, CountsByName& out) {
+  out["reassembled"] = counters.whole.get();
+  out["fragments_twice"] = counters.duplicates.get();
+  out["fragments_overlap"] = counters.overlapping.get();
+  out["fragments_malformed"] = counters.malformed.get();
+  out["fragments_late"] = counters.too_late.get();
+  out["fragments_evicted"] = counters.evicted.get();
 }
 
 // What the port counts for itself; drops that nobody told us of join the others.
@@ -249,6 +259,10 @@ Status collect_status(Engine& engine, const ipsec::Spd& spd, const Dataplane& da
   out.flows["outbound"]["clear_by_use"] = walk.outbound_clear_by_use.get();
   out.flows["inbound"] = describe(dataplane.inbound());
   out.flows["inbound"]["bad_padding"] = walk.bad_padding.get();
+  out.flows["inbound"]["path_mtu_learned"] = dataplane.inbound().path_mtu_learned.get();
+  out.flows["inbound"]["path_mtu_ignored"] = dataplane.inbound().path_mtu_ignored.get();
+  add_reassembly(dataplane.outbound_reassembly(), out.flows["outbound"]);
+  add_reassembly(dataplane.inbound_reassembly(), out.flows["inbound"]);
   if (card_port) add_card(*card_port, out);
   return out;
 }

@@ -8,8 +8,10 @@
 #include <rte_mbuf.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -64,6 +66,9 @@ class Tap : public Port {
   MacAddress mac() const noexcept override { return mac_; }
   std::uint16_t mtu() const noexcept override { return mtu_; }
 
+  // Packets put together here come in whole: the kernel minds the MTU only when it sends.
+  std::uint32_t frame_max() const noexcept override { return 65535; }
+
   std::size_t receive(std::span<rte_mbuf*> frames) noexcept override {
     std::size_t count = 0;
     while (count < frames.size()) {
@@ -86,14 +91,25 @@ class Tap : public Port {
   std::size_t send(std::span<rte_mbuf*> frames) noexcept override {
     std::size_t sent = 0;
     for (rte_mbuf* mbuf : frames) {
-      sent += ::write(device_.get(), rte_pktmbuf_mtod(mbuf, const void*), mbuf->data_len) ==
-              mbuf->data_len;
+      sent += mbuf->nb_segs == 1 ? ::write(device_.get(), rte_pktmbuf_mtod(mbuf, const void*),
+                                           mbuf->data_len) == mbuf->data_len
+                                 : send_chain(*mbuf);
       rte_pktmbuf_free(mbuf);
     }
     return sent;
   }
 
  private:
+  bool send_chain(const rte_mbuf& frame) noexcept {
+    std::array<iovec, 64> pieces;  // of 64 KiB in the smallest buffers there are
+    int count = 0;
+    for (const rte_mbuf* at = &frame; at != nullptr; at = at->next) {
+      if (count == static_cast<int>(pieces.size())) return false;
+      pieces[static_cast<std::size_t>(count++)] = {rte_pktmbuf_mtod(at, void*), at->data_len};
+    }
+    return ::writev(device_.get(), pieces.data(), count) == static_cast<ssize_t>(frame.pkt_len);
+  }
+
   ifreq named_request() const noexcept {
     ifreq request{};
     std::memcpy(request.ifr_name, name_.data(), name_.size());

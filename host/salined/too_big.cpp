@@ -39,10 +39,16 @@ bool is_icmp_error(std::span<const std::uint8_t> packet, const ipsec::Headers& h
          std::find(std::begin(kErrors), std::end(kErrors), type) != std::end(kErrors);
 }
 
-std::size_t answer_ipv4(std::span<const std::uint8_t> packet, std::uint32_t mtu,
+// What the message says: type, code, and the word behind the checksum.
+struct Message {
+  std::uint8_t type = 0;
+  std::uint8_t code = 0;
+  std::uint32_t word = 0;
+};
+
+std::size_t answer_ipv4(std::span<const std::uint8_t> packet, const Message& message,
                         TooBigAnswer& answer) noexcept {
-  const std::uint16_t fragment = base::load16(packet.data() + 6);
-  if ((fragment & kDontFragment) == 0 || (fragment & kOffsetMask) != 0) return 0;
+  if ((base::load16(packet.data() + 6) & kOffsetMask) != 0) return 0;
   const std::size_t header = (packet[0] & 0x0f) * 4u;
   const std::size_t quoted = std::min(packet.size(), header + 8);
   const std::size_t total = kIpv4Bytes + kIcmpBytes + quoted;
@@ -55,15 +61,15 @@ std::size_t answer_ipv4(std::span<const std::uint8_t> packet, std::uint32_t mtu,
   std::memcpy(ip + 16, packet.data() + 12, 4);
   base::store16(ip + 10, ipsec::ipv4_header_checksum({ip, kIpv4Bytes}));
   std::uint8_t* icmp = ip + kIpv4Bytes;
-  icmp[0] = 3;  // destination unreachable
-  icmp[1] = 4;  // fragmentation needed
-  base::store16(icmp + 6, static_cast<std::uint16_t>(mtu));
+  icmp[0] = message.type;
+  icmp[1] = message.code;
+  base::store32(icmp + 4, message.word);
   std::memcpy(icmp + kIcmpBytes, packet.data(), quoted);
   base::store16(icmp + 2, folded(sum({icmp, kIcmpBytes + quoted}, 0)));
   return total;
 }
 
-std::size_t answer_ipv6(std::span<const std::uint8_t> packet, std::uint32_t mtu,
+std::size_t answer_ipv6(std::span<const std::uint8_t> packet, const Message& message,
                         TooBigAnswer& answer) noexcept {
   const std::size_t quoted = std::min(packet.size(), kQuotedIpv6);
   const std::size_t length = kIcmpBytes + quoted;
@@ -75,8 +81,9 @@ std::size_t answer_ipv6(std::span<const std::uint8_t> packet, std::uint32_t mtu,
   std::memcpy(ip + 8, packet.data() + 24, 16);
   std::memcpy(ip + 24, packet.data() + 8, 16);
   std::uint8_t* icmp = ip + kIpv6Bytes;
-  icmp[0] = 2;  // packet too big
-  base::store32(icmp + 4, std::max(mtu, kIpv6SmallestMtu));
+  icmp[0] = message.type;
+  icmp[1] = message.code;
+  base::store32(icmp + 4, message.word);
   std::memcpy(icmp + kIcmpBytes, packet.data(), quoted);
   const std::uint32_t pseudo =
       sum({ip + 8, 32}, static_cast<std::uint32_t>(length) + ipsec::kIcmpv6);
@@ -84,19 +91,31 @@ std::size_t answer_ipv6(std::span<const std::uint8_t> packet, std::uint32_t mtu,
   return kIpv6Bytes + length;
 }
 
+// True when nobody may be told of this packet.
+bool is_unanswerable(std::span<const std::uint8_t> packet, const ipsec::Headers& headers) noexcept {
+  return headers.source.is_multicast() || headers.source.is_unspecified() ||
+         headers.destination.is_multicast() || is_icmp_error(packet, headers);
+}
+
 }  // namespace
 
 std::size_t answer_too_big(std::span<const std::uint8_t> packet, std::uint32_t mtu,
                            TooBigAnswer& answer) noexcept {
   ipsec::Headers headers;
-  if (!ipsec::parse_headers(packet, headers)) return 0;
-  if (headers.source.is_multicast() || headers.source.is_unspecified() ||
-      headers.destination.is_multicast() || is_icmp_error(packet, headers)) {
-    return 0;
-  }
+  if (!ipsec::parse_headers(packet, headers) || is_unanswerable(packet, headers)) return 0;
   answer.fill(0);
-  return headers.family == Family::ipv4 ? answer_ipv4(packet, mtu, answer)
-                                        : answer_ipv6(packet, mtu, answer);
+  if (headers.family == Family::ipv6)
+    return answer_ipv6(packet, {2, 0, std::max(mtu, kIpv6SmallestMtu)}, answer);
+  if ((base::load16(packet.data() + 6) & kDontFragment) == 0) return 0;
+  return answer_ipv4(packet, {3, 4, mtu & 0xffff}, answer);
+}
+
+std::size_t answer_prohibited(std::span<const std::uint8_t> packet, TooBigAnswer& answer) noexcept {
+  ipsec::Headers headers;
+  if (!ipsec::parse_headers(packet, headers) || is_unanswerable(packet, headers)) return 0;
+  answer.fill(0);
+  return headers.family == Family::ipv6 ? answer_ipv6(packet, {1, 1, 0}, answer)
+                                        : answer_ipv4(packet, {3, 13, 0}, answer);
 }
 
 }  // namespace saline::daemon

@@ -1,6 +1,7 @@
-// The answer to a packet that would be too big once protected (RFC 4301 §8.2): ICMP "fragmentation
-// needed" (RFC 1191 §4) and ICMPv6 "packet too big" (RFC 4443 §3.2), as if the destination's router
-// had sent it.
+// ICMP answers to packets that do not go out, as if the destination's router had sent them: what is
+// too big once protected (RFC 4301 §8.2) gets "fragmentation needed" (RFC 1191 §4) or "packet too
+// big" (RFC 4443 §3.2), what policy discards "administratively prohibited" (RFC 1812 §5.2.7.1, RFC
+// 4443 §3.1).
 #pragma once
 
 #include <array>
@@ -18,5 +19,8 @@ using TooBigAnswer = std::array<std::uint8_t, 576>;
 // may be fragmented.
 std::size_t answer_too_big(std::span<const std::uint8_t> packet, std::uint32_t mtu,
                            TooBigAnswer& answer) noexcept;
+
+// The same for a packet that policy discards; IPv4 packets that may be fragmented are no exception.
+std::size_t answer_prohibited(std::span<const std::uint8_t> packet, TooBigAnswer& answer) noexcept;
 
 }  // namespace saline::daemon

@@ -44,6 +44,30 @@ void add_family(Variables& table, const std::string& prefix, Family family) {
                            }};
 }
 
+// What KAME had no variable for.
+void add_ours(Variables& table) {
+  const auto flag = [](bool Settings::*field) {
+    return Variable{0, 1, [=](Settings& settings, int value) { settings.*field = value != 0; }};
+  };
+  constexpr int kCopyDscp = 64;
+  table["net.saline.tunnel_dscp"] = {0, kCopyDscp, [](Settings& s, int value) {
+                                       s.copy_dscp = value == kCopyDscp;
+                                       s.tunnel_dscp = static_cast<std::uint8_t>(value % kCopyDscp);
+                                     }};
+  table["net.saline.tunnel_ttl"] = {0, 255, [](Settings& s, int value) {
+                                      s.tunnel_hop_limit = static_cast<std::uint8_t>(value);
+                                    }};
+  table["net.saline.tunnel_flow_label"] = flag(&Settings::copy_flow_label);
+  table["net.saline.fragment_after"] = flag(&Settings::fragment_after);
+  table["net.saline.path_mtu"] = flag(&Settings::learn_path_mtu);
+  table["net.saline.icmp_prohibited"] = flag(&Settings::report_discard);
+  table["net.saline.reassembly_time"] = {1, 255, [](Settings& s, int value) {
+                                           s.reassembly_time_s = static_cast<std::uint16_t>(value);
+                                         }};
+  table["net.saline.mss_clamp"] = {
+      0, 9176, [](Settings& s, int value) { s.mss_clamp = static_cast<std::uint16_t>(value); }};
+}
+
 const Variables& variables() {
   static const Variables table = [] {
     Variables made;
@@ -58,6 +82,7 @@ const Variables& variables() {
         0, 2, [](Settings& s, int value) { s.ipv4.df_bit = static_cast<ipsec::DfBit>(value); }};
     made["net.key.preferred_oldsa"] = {
         0, 1, [](Settings& s, int value) { s.prefer_oldest_sa = value != 0; }};
+    add_ours(made);
     return made;
   }();
   return table;

@@ -1,5 +1,5 @@
 // The host-wide variables of KAME by their sysctl names: net.inet.ipsec.*, net.inet6.ipsec6.* and
-// net.key.preferred_oldsa.
+// net.key.preferred_oldsa; and net.saline.*, which KAME had no names for.
 #pragma once
 
 #include <string>

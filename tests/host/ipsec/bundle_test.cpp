@@ -126,7 +126,7 @@ TEST(Card, SizeIsCheckedBeforeTheCardSeesThePacket) {
   host.add(kTunnel1)->set_offloaded(true);
   Buffer buffer(ip_packet("10.0.0.1", "10.0.0.2", kUdp, udp(1400)));
   const OutboundItem item = host.protect(buffer, policy_for({kTunnel1}), 1400);
-  EXPECT_EQ(item.reason, DropReason::too_big);
+  EXPECT_EQ(item.outcome, Outcome::split);
   EXPECT_GT(item.fitting_mtu, 1300u);
 }
 
