@@ -115,10 +115,11 @@ TEST(BadInput, C2OverIpv6AhIsAMultipleOf8) {
   expect_refused(spec, wire, DropReason::malformed);
   for (const crypto::Algorithm& algorithm : crypto::algorithms()) {
     if (algorithm.kind != crypto::Kind::integrity || algorithm.icv_bytes == 0) continue;
+    Host host;
+    if (!host.provider->supports(nullptr, &algorithm) || algorithm.iv_bytes != 0) continue;
     const SaSpec sender = ah(true, std::string(algorithm.name).c_str());
     SaConfig config = config_of(sender);
     config.allow_legacy = true;
-    Host host;
     host.add(std::move(config));
     Buffer buffer(plain(sender));
     ASSERT_EQ(host.protect(buffer, policy_for({sender})).reason, DropReason::none)
