@@ -8,23 +8,10 @@
 
 #include "host/base/ip.hpp"
 #include "host/ipsec/association.hpp"
-#include "host/ipsec/packet.hpp"
 #include "host/ipsec/protocols.hpp"
+#include "host/ipsec/selector.hpp"
 
 namespace saline::ipsec {
-
-// Port 0 is any; ICMP type and code sit in the port fields. Protocol 255 is any.
-struct Selector {
-  base::Prefix source;
-  std::uint16_t source_port = 0;
-  base::Prefix destination;
-  std::uint16_t destination_port = 0;
-  std::uint8_t upper_protocol = kAnyProtocol;
-  auto operator<=>(const Selector&) const = default;
-
-  // Ports of a packet whose ports are not known (fragments) match port any only.
-  bool matches(const Flow& flow) const noexcept;
-};
 
 // One transform, in PF_KEY an ipsecrequest. Tunnel mode needs both addresses; in transport mode
 // they are as a rule unspecified and mean the packet's own.
