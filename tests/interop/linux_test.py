@@ -99,7 +99,6 @@ def main():
     options = parser.parse_args()
     if reason := kernel_peer.unavailable():
         skip(reason)
-    rows = cases.table(options.build)
     seed = int(options.seed) if options.seed is not None else random.randrange(2**32)
     print(f"seed {seed}", flush=True)
     rng = random.Random(seed)
@@ -107,6 +106,7 @@ def main():
     with (rig(options.build, options.wire, *SALINED) as rig_,
           engine.Engine(options.build) as engine_):
         print(f"up in {time.monotonic() - begin:.1f} s", flush=True)
+        rows = cases.table(engine_)
         for group, name, step in steps(rows, rig_, engine_, rng, options.all):
             if not all(word in f"{group} {name}" for word in options.only.split()):
                 continue

@@ -1,8 +1,9 @@
 // The packet walk for a peer in another language: commands on stdin, one answer line each on
-// stdout. For tests/host/ipsec/scapy_test.py.
+// stdout. For scapy_test.py and tests/interop.
+//   table      Saline's transforms, as "KIND NAME KEY-BITS,... BLOCK-BYTES ICV-BYTES;" each
 //   sa spi=N proto=esp|ah mode=transport|tunnel src=A dst=A [enc=NAME enckey=HEX]
 //      [auth=NAME authkey=HEX] [esn=1] [seq=N] [window=N] [ivbase=HEX16]
-//      [legacy=1] [align8=1]                                  -> ok
+//      [legacy=1] [align8=1]                                  -> ok | refused WHY
 //   out HEX    protects with the last SA                        -> pass HEX | drop REASON
 //   in HEX     opens, with an SA whose window starts anew        -> pass HEX | drop REASON
 #include <iostream>
@@ -10,6 +11,7 @@
 #include <sstream>
 
 #include "host/base/bytes.hpp"
+#include "host/base/error.hpp"
 #include "tests/host/ipsec/bed.hpp"
 
 namespace {
@@ -55,6 +57,18 @@ Policy policy_of(const SaConfig& config) {
   return policy;
 }
 
+std::string table() {
+  constexpr const char* kKinds[] = {"integrity", "cipher", "aead", "compression"};
+  std::ostringstream out;
+  for (const crypto::Algorithm& row : crypto::algorithms()) {
+    out << kKinds[static_cast<int>(row.kind)] << ' ' << row.name << ' ' << row.key_bits_min;
+    for (unsigned bits = row.key_bits_min + 8; bits <= row.key_bits_max; bits += 8)
+      if (row.key_bits_valid(bits)) out << ',' << bits;
+    out << ' ' << +row.block_bytes << ' ' << +row.icv_bytes << ';';
+  }
+  return out.str();
+}
+
 std::string answer(Outcome outcome, hw::DropReason reason, const Buffer& buffer) {
   if (outcome == Outcome::drop) return std::string("drop ") + hw::to_string(reason);
   return "pass " + base::to_hex(buffer.bytes());
@@ -70,12 +84,20 @@ int main() {
     std::string command;
     std::string word;
     in >> command;
+    if (command == "table") {
+      std::cout << table() << std::endl;
+      continue;
+    }
     if (command == "sa") {
       Words words;
       while (in >> word) words[word.substr(0, word.find('='))] = word.substr(word.find('=') + 1);
       host = std::make_unique<Host>();
-      sa = host->add(config_from(words));
-      std::cout << "ok" << std::endl;
+      try {
+        sa = host->add(config_from(words));
+        std::cout << "ok" << std::endl;
+      } catch (const base::Error& error) {
+        std::cout << "refused " << error.what() << std::endl;
+      }
       continue;
     }
     in >> word;
