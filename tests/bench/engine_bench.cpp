@@ -4,7 +4,9 @@
 // (vs_librte_ipsec). Ratios are of throughput: above 1, Saline is faster.
 //   engine.<transform>.<packet
 //   bytes>[.sas<N>].<encrypt|decrypt>.{gbps,cycles,vs_raw,vs_librte_ipsec}
-// gbps counts the clear packets. With an argument only transforms whose name starts with it.
+// gbps counts the clear packets; sas<N> are transport mode SAs between hosts, 4096 packets spread
+// over them at random. A million SAs are compared with 16,384 by engine.million_sas.<bytes>.*.ratio
+// (of cycles). With an argument only figures whose name starts with `engine.` and it.
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -16,6 +18,8 @@ namespace {
 using namespace saline::bench;
 
 constexpr int kRounds = 9;
+constexpr std::size_t kManySas = 16384;
+constexpr std::size_t kManyPackets = 4096;
 
 void report(const std::string& name, std::size_t bytes, const std::vector<double>& saline,
             const std::vector<double>* raw, const std::vector<double>* librte) {
@@ -45,15 +49,50 @@ void measure_one_sa(const Transform& transform) {
   }
 }
 
+void measure_many_sas(const Transform& transform) {
+  const auto saline = make_saline_side(transform, kManySas);
+  const auto librte = make_librte_side(transform, kManySas);
+  for (const std::size_t bytes : {64, 512, 1420}) {
+    const auto all =
+        compare({saline.get(), librte.get()}, {bytes, kManyPackets, kManySas}, kRounds);
+    const std::string name = std::string("engine.") + transform.name + "." + std::to_string(bytes) +
+                             ".sas" + std::to_string(kManySas);
+    report(name + ".encrypt", bytes, all[0].seal, nullptr, &all[1].seal);
+    report(name + ".decrypt", bytes, all[0].open, nullptr, &all[1].open);
+  }
+}
+
+void measure_a_million_sas(const Transform& transform) {
+  constexpr std::size_t kMillion = 1000000;
+  const auto many = make_saline_side(transform, kManySas);
+  const auto million = make_saline_side(transform, kMillion);
+  for (const std::size_t bytes : {64, 1420}) {
+    // The same number of packets, so that they cost the same.
+    const auto fewer = compare({many.get()}, {bytes, kManyPackets, kManySas}, kRounds);
+    const auto all = compare({million.get()}, {bytes, kManyPackets, kMillion}, kRounds);
+    const std::string name = std::string("engine.") + transform.name + "." + std::to_string(bytes) +
+                             ".sas" + std::to_string(kMillion);
+    report(name + ".encrypt", bytes, all[0].seal, nullptr, nullptr);
+    report(name + ".decrypt", bytes, all[0].open, nullptr, nullptr);
+    const std::string ratio = "engine.million_sas." + std::to_string(bytes);
+    print_figure(ratio + ".encrypt.ratio", median(all[0].seal) / median(fewer[0].seal), 2);
+    print_figure(ratio + ".decrypt.ratio", median(all[0].open) / median(fewer[0].open), 2);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
     const std::string wanted = argc > 1 ? argv[1] : "";
-    start_dpdk(1);
+    const auto asked = [&](const std::string& name) { return name.starts_with(wanted); };
+    start_dpdk(kManySas);
     for (const char* name : {"aes-gcm-128", "aes-cbc-128+hmac-sha256", "aes-cbc-128+hmac-sha1",
                              "ah+hmac-sha256", "ah+hmac-sha1", "aes-ccm-128", "chacha20-poly1305"})
-      if (std::string(name).starts_with(wanted)) measure_one_sa(*find_transform(name));
+      if (asked(name)) measure_one_sa(*find_transform(name));
+    for (const char* name : {"aes-gcm-128", "aes-cbc-128+hmac-sha256"})
+      if (asked(name) || asked("sas16384")) measure_many_sas(*find_transform(name));
+    if (asked("million_sas")) measure_a_million_sas(*find_transform("aes-gcm-128"));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "engine_bench: %s\n", error.what());
     return 1;

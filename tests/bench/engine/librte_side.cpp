@@ -87,7 +87,7 @@ void fill_chained(Xforms& xforms, const Transform& transform, bool seal) {
 
 class LibrteSide final : public Side {
  public:
-  LibrteSide(const Transform& transform, std::size_t sas) {
+  LibrteSide(const Transform& transform, std::size_t sas) : tunnel_(sas == 1) {
     outer_.version_ihl = 0x45;
     outer_.time_to_live = 64;
     outer_.next_proto_id = IPPROTO_ESP;
@@ -176,12 +176,17 @@ class LibrteSide final : public Side {
     parameters.ipsec_xform.direction =
         seal ? RTE_SECURITY_IPSEC_SA_DIR_EGRESS : RTE_SECURITY_IPSEC_SA_DIR_INGRESS;
     parameters.ipsec_xform.proto = RTE_SECURITY_IPSEC_SA_PROTO_ESP;
-    parameters.ipsec_xform.mode = RTE_SECURITY_IPSEC_SA_MODE_TUNNEL;
-    parameters.ipsec_xform.tunnel.type = RTE_SECURITY_IPSEC_TUNNEL_IPV4;
     parameters.ipsec_xform.replay_win_sz = 128;
-    parameters.tun.hdr_len = sizeof(outer_);
-    parameters.tun.next_proto = IPPROTO_IPIP;
-    parameters.tun.hdr = &outer_;
+    if (tunnel_) {
+      parameters.ipsec_xform.mode = RTE_SECURITY_IPSEC_SA_MODE_TUNNEL;
+      parameters.ipsec_xform.tunnel.type = RTE_SECURITY_IPSEC_TUNNEL_IPV4;
+      parameters.tun.hdr_len = sizeof(outer_);
+      parameters.tun.next_proto = IPPROTO_IPIP;
+      parameters.tun.hdr = &outer_;
+    } else {
+      parameters.ipsec_xform.mode = RTE_SECURITY_IPSEC_SA_MODE_TRANSPORT;
+      parameters.trs.proto = IPPROTO_IPIP;  // means: IPv4 packets
+    }
     parameters.crypto_xform = &xforms.first;
     const int bytes = rte_ipsec_sa_size(&parameters);
     require(bytes > 0, "rte_ipsec_sa_size");
@@ -230,6 +235,7 @@ class LibrteSide final : public Side {
     return finished == kBurst;
   }
 
+  const bool tunnel_;
   rte_ipv4_hdr outer_{};
   rte_ipsec_session* sealing_ = nullptr;
   rte_ipsec_session* opening_ = nullptr;

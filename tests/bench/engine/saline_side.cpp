@@ -1,5 +1,6 @@
-// The whole software path: one policy and one SA per direction and peer, parse, policy lookup, SA
-// lookup, sequence number or window, tunnel header, crypto; inbound the policy check as well.
+// The whole software path: parse, policy lookup, SA lookup, sequence number or window, headers,
+// crypto; inbound the policy check as well. One SA is a tunnel; many are transport mode SAs, one
+// for each host, under one policy.
 #include <array>
 #include <cstring>
 #include <stdexcept>
@@ -17,11 +18,6 @@ using namespace saline::ipsec;
 constexpr std::uint32_t kHeadroom = 128;
 constexpr std::uint32_t kBufferBytes = 2048;
 
-base::Address gateway(std::uint32_t sa) {
-  return base::Address::parse("172." + std::to_string(16 + (sa >> 16)) + "." +
-                              std::to_string(sa >> 8 & 255) + "." + std::to_string(sa & 255));
-}
-
 base::Address host(std::uint32_t sa) {
   return base::Address::parse("11." + std::to_string(sa >> 16 & 255) + "." +
                               std::to_string(sa >> 8 & 255) + "." + std::to_string(sa & 255));
@@ -30,7 +26,7 @@ base::Address host(std::uint32_t sa) {
 class SalineSide final : public Side {
  public:
   SalineSide(const Transform& transform, std::size_t sas)
-      : provider_(crypto::make_provider()), processor_(*provider_) {
+      : tunnel_(sas == 1), provider_(crypto::make_provider()), processor_(*provider_) {
     for (Sad* sad : {&sending_, &receiving_}) {
       for (std::uint32_t i = 0; i < sas; ++i)
         sad->add(SecurityAssociation::create(configure(transform, i), *provider_));
@@ -38,7 +34,7 @@ class SalineSide final : public Side {
     }
     const Protocol protocol = transform.encryption == nullptr ? Protocol::ah : Protocol::esp;
     for (const Direction direction : {Direction::out, Direction::in})
-      for (std::uint32_t i = 0; i < sas; ++i) add_policy(direction, protocol, i);
+      add_policy(direction, protocol);
     spd_.publish();
   }
 
@@ -90,11 +86,11 @@ class SalineSide final : public Side {
   }
 
  private:
-  static SaConfig configure(const Transform& transform, std::uint32_t sa) {
+  SaConfig configure(const Transform& transform, std::uint32_t sa) const {
     SaConfig config;
-    config.id = {0x1000 + sa, gateway(sa), Protocol::esp};
-    config.source = base::Address::parse("172.32.0.1");
-    config.mode = Mode::tunnel;
+    config.id = {0x1000 + sa, tunnel_ ? far_gateway_ : host(sa), Protocol::esp};
+    config.source = tunnel_ ? near_gateway_ : base::Address::parse("10.0.0.1");
+    config.mode = mode();
     config.replay_window = 128;
     if (transform.encryption != nullptr) {
       config.encryption = crypto::find_encryption(transform.encryption);
@@ -111,17 +107,22 @@ class SalineSide final : public Side {
     return config;
   }
 
-  void add_policy(Direction direction, Protocol protocol, std::uint32_t sa) {
+  void add_policy(Direction direction, Protocol protocol) {
     Policy policy;
     policy.direction = direction;
     policy.action = Action::ipsec;
     policy.selector.source = base::Prefix{base::Address::parse("10.0.0.0"), 8};
-    policy.selector.destination = base::Prefix{host(sa), 32};
-    policy.requests.push_back({protocol, Mode::tunnel, Level::require,
-                               base::Address::parse("172.32.0.1"), gateway(sa), 0});
+    policy.selector.destination = base::Prefix{base::Address::parse("11.0.0.0"), 8};
+    Request request{protocol, mode(), Level::require, {}, {}, 0};
+    if (tunnel_) {
+      request.source = near_gateway_;
+      request.destination = far_gateway_;
+    }
+    policy.requests.push_back(request);
     spd_.add(std::move(policy));
   }
 
+  Mode mode() const noexcept { return tunnel_ ? Mode::tunnel : Mode::transport; }
   std::uint8_t* buffer(std::size_t i) noexcept { return memory_.data() + i * kBufferBytes; }
 
   template <typename Items>
@@ -131,6 +132,9 @@ class SalineSide final : public Side {
     return true;
   }
 
+  const bool tunnel_;
+  const base::Address near_gateway_ = base::Address::parse("172.16.0.1");
+  const base::Address far_gateway_ = base::Address::parse("172.16.0.2");
   std::unique_ptr<crypto::Provider> provider_;
   Processor processor_;
   Sad sending_;

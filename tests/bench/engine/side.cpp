@@ -79,6 +79,12 @@ std::vector<std::uint8_t> clear_packet(std::size_t bytes, std::uint32_t sa) {
                                  0x30,
                                  0x3A};
   std::copy(std::begin(header), std::end(header), packet.begin());
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < 20; i += 2) sum += packet[i] * 256u + packet[i + 1];
+  sum = (sum & 0xFFFF) + (sum >> 16);
+  sum = ~((sum & 0xFFFF) + (sum >> 16));
+  packet[10] = static_cast<std::uint8_t>(sum >> 8);
+  packet[11] = static_cast<std::uint8_t>(sum);
   return packet;
 }
 
