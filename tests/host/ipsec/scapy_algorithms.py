@@ -70,8 +70,8 @@ class Xcbc:
 
 
 class Keyed:
-    """Keyed MD5 or SHA-1 (RFC 1828 §2.1, RFC 1852 §2.1): the key, filled like a message of its own,
-    the data, the key."""
+    """Keyed MD5 or SHA-1 (RFC 1828 §2.1, RFC 1852 §2.1): the key, filled like a message of its
+    own, the data, the key."""
 
     def __init__(self, name, order, key):
         fill = b"\x80" + bytes(-(len(key) + 9) % 64) + (len(key) * 8).to_bytes(8, order)
