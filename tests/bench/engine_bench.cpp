@@ -6,11 +6,13 @@
 //   bytes>[.sas<N>].<encrypt|decrypt>.{gbps,cycles,vs_raw,vs_librte_ipsec}
 // gbps counts the clear packets; sas<N> are transport mode SAs between hosts, 4096 packets spread
 // over them at random. A million SAs are compared with 16,384 by engine.million_sas.<bytes>.*.ratio
-// (of cycles). With an argument only figures whose name starts with `engine.` and it.
+// (of cycles). What the policies cost is in tests/bench/engine/policies.hpp. With an argument only
+// figures whose name starts with `engine.` and it.
 #include <cstdio>
 #include <exception>
 #include <string>
 
+#include "tests/bench/engine/policies.hpp"
 #include "tests/bench/engine/side.hpp"
 
 namespace {
@@ -92,6 +94,7 @@ int main(int argc, char** argv) {
       if (asked(name)) measure_one_sa(*find_transform(name));
     for (const char* name : {"aes-gcm-128", "aes-cbc-128+hmac-sha256"})
       if (asked(name) || asked("sas16384")) measure_many_sas(*find_transform(name));
+    if (asked("polic")) measure_policies();
     if (asked("million_sas")) measure_a_million_sas(*find_transform("aes-gcm-128"));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "engine_bench: %s\n", error.what());
