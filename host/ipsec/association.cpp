@@ -99,6 +99,12 @@ std::uint64_t random_iv_base() {
   return base::load64(bytes.data());
 }
 
+constexpr std::uint64_t kUnlimited = std::numeric_limits<std::uint64_t>::max();
+
+std::uint64_t limit_of(std::uint64_t lifetime) noexcept {
+  return lifetime == 0 ? kUnlimited : lifetime;
+}
+
 constexpr std::uint32_t round_up(std::uint32_t value, std::uint32_t unit) noexcept {
   return (value + unit - 1) / unit * unit;
 }
@@ -111,11 +117,32 @@ bool may_cycle(const SaConfig& config) noexcept {
          (config.encryption == nullptr || !config.encryption->is_counter_mode());
 }
 
+SecurityAssociation::Hot::Hot(const SaConfig& config) noexcept
+    : last_sequence(config.extended_sequence ? std::numeric_limits<std::uint64_t>::max()
+                                             : std::numeric_limits<std::uint32_t>::max()),
+      destination(config.id.destination),
+      source(config.source),
+      protocol(config.id.protocol),
+      mode(config.mode),
+      spi(config.id.spi),
+      extended_sequence(config.extended_sequence) {
+  const Algorithm* cipher = protocol == Protocol::esp ? config.encryption : nullptr;
+  aead = cipher != nullptr && cipher->is_aead();
+  counter_mode = cipher != nullptr && cipher->is_counter_mode();
+  iv_bytes = cipher == nullptr ? 0 : cipher->iv_bytes;
+  icv_bytes = aead                          ? cipher->icv_bytes
+              : config.integrity == nullptr ? 0
+                                            : config.integrity->icv_bytes;
+  pad_to = cipher == nullptr ? 4 : std::max<std::uint8_t>(4, cipher->block_bytes);
+}
+
 SecurityAssociation::SecurityAssociation(SaConfig config)
-    : config_(std::move(config)),
-      sequence_(config_.sequence),
-      window_(config_.replay_window, config_.extended_sequence) {
-  counters_.sequence.set(sequence_);
+    : hot_(config),
+      hard_{limit_of(config.hard.packets), limit_of(config.hard.bytes)},
+      watch_{1, kUnlimited},  // the first use
+      window_(config.replay_window, config.extended_sequence),
+      config_(std::move(config)) {
+  counters_.sequence.set(config_.sequence);
 }
 
 std::shared_ptr<SecurityAssociation> SecurityAssociation::create(SaConfig config,
@@ -128,6 +155,9 @@ std::shared_ptr<SecurityAssociation> SecurityAssociation::create(SaConfig config
   keys.integrity = none(sa->config_.integrity) ? nullptr : sa->config_.integrity;
   keys.integrity_key = sa->config_.integrity_key.bytes();
   sa->session_ = provider.open(keys);
+  sa->hot_.session = sa->session_.get();
+  sa->seal_memory_ = sa->session_->hot_memory(crypto::Direction::seal);
+  sa->open_memory_ = sa->session_->hot_memory(crypto::Direction::open);
   sa->iv_base_ = sa->config_.iv_base ? *sa->config_.iv_base : random_iv_base();
   sa->set_state(State::mature);
   return sa;
@@ -138,23 +168,6 @@ std::shared_ptr<SecurityAssociation> SecurityAssociation::create_larval(SaConfig
   return std::shared_ptr<SecurityAssociation>(new SecurityAssociation(std::move(config)));
 }
 
-std::uint32_t SecurityAssociation::iv_bytes() const noexcept {
-  return config_.encryption == nullptr || protocol() == Protocol::ah ? 0
-                                                                     : config_.encryption->iv_bytes;
-}
-
-std::uint32_t SecurityAssociation::icv_bytes() const noexcept {
-  if (protocol() == Protocol::esp && config_.encryption != nullptr && config_.encryption->is_aead())
-    return config_.encryption->icv_bytes;
-  return config_.integrity == nullptr ? 0 : config_.integrity->icv_bytes;
-}
-
-std::uint32_t SecurityAssociation::pad_to() const noexcept {
-  return config_.encryption == nullptr
-             ? 4
-             : std::max<std::uint32_t>(4, config_.encryption->block_bytes);
-}
-
 std::uint32_t SecurityAssociation::overhead(std::uint32_t payload,
                                             base::Family outer) const noexcept {
   if (protocol() == Protocol::ah)
@@ -163,44 +176,31 @@ std::uint32_t SecurityAssociation::overhead(std::uint32_t payload,
 }
 
 // RFC 4303 §3.3.3.
-hw::DropReason SecurityAssociation::next_sequence(std::uint64_t& sequence) noexcept {
-  const std::uint64_t last = config_.extended_sequence ? std::numeric_limits<std::uint64_t>::max()
-                                                       : std::numeric_limits<std::uint32_t>::max();
-  if (sequence_ == last) {
-    raise(kEventSeqOverflow);
-    if (!may_cycle(config_)) return hw::DropReason::seq_overflow;
-    sequence_ = 0;
-    sequence = 0;
-  } else {
-    sequence = ++sequence_;
-  }
-  counters_.sequence.set(sequence_);
+hw::DropReason SecurityAssociation::overflow(std::uint64_t& sequence) noexcept {
+  raise(kEventSeqOverflow);
+  if (!may_cycle(config_)) return hw::DropReason::seq_overflow;
+  counters_.sequence.set(0);
+  sequence = 0;
   return hw::DropReason::none;
 }
 
-hw::DropReason SecurityAssociation::lifetime_check() noexcept {
-  const Lifetime& hard = config_.hard;
-  if ((hard.packets == 0 || counters_.packets.get() < hard.packets) &&
-      (hard.bytes == 0 || counters_.bytes.get() < hard.bytes))
-    return hw::DropReason::none;
-  raise(kEventHard);
-  return hw::DropReason::lifetime;
-}
-
-void SecurityAssociation::account(std::uint64_t payload_bytes, std::uint64_t now_s) noexcept {
-  if (counters_.packets.get() == 0) {
+// A watched limit is reached: tells, and watches for the next.
+void SecurityAssociation::note_limits(std::uint64_t now_s) noexcept {
+  const std::uint64_t packets = counters_.packets.get();
+  const std::uint64_t bytes = counters_.bytes.get();
+  if (packets == 1) {
     counters_.first_used_s.set(now_s);
     raise(kEventFirstUse);
   }
-  counters_.last_used_s.set(now_s);
-  counters_.packets.add(1);
-  counters_.bytes.add(payload_bytes);
-  const auto reached = [&](const Lifetime& limit) {
-    return (limit.packets != 0 && counters_.packets.get() >= limit.packets) ||
-           (limit.bytes != 0 && counters_.bytes.get() >= limit.bytes);
+  watch_ = {kUnlimited, kUnlimited};
+  const auto note = [&](const Lifetime& lifetime, std::uint32_t event) {
+    const Lifetime limit{limit_of(lifetime.packets), limit_of(lifetime.bytes)};
+    if (packets >= limit.packets || bytes >= limit.bytes) return raise(event);
+    watch_.packets = std::min(watch_.packets, limit.packets);
+    watch_.bytes = std::min(watch_.bytes, limit.bytes);
   };
-  if (reached(config_.soft)) raise(kEventSoft);
-  if (reached(config_.hard)) raise(kEventHard);
+  note(config_.soft, kEventSoft);
+  note(config_.hard, kEventHard);
 }
 
 void SecurityAssociation::raise(std::uint32_t event) noexcept {

@@ -108,12 +108,11 @@ class Counter {
 using ReasonCounters = std::array<Counter, hw::kDropReasonCount>;
 
 struct SaCounters {
-  Counter packets;       // protected or accepted
-  Counter bytes;         // of those: the payload before protection, padding not counted
-  Counter first_used_s;  // in the daemon's clock; 0: never
+  Counter packets;  // protected or accepted
+  Counter bytes;    // of those: the payload before protection, padding not counted
   Counter last_used_s;
-  Counter sequence;    // outbound: last number sent
-  Counter window_top;  // inbound: right edge
+  Counter sequence;      // outbound: last number sent; the next one follows from it
+  Counter first_used_s;  // in the daemon's clock; 0: never
   ReasonCounters refused;
 };
 
@@ -123,6 +122,25 @@ inline constexpr std::uint32_t kEventHard = 2;         // hard lifetime reached;
 inline constexpr std::uint32_t kEventSeqOverflow = 4;  // last number used; sends nothing
 inline constexpr std::uint32_t kEventFirstUse = 8;     // for lifetimes that count from first use
 
+class SecurityAssociation;
+struct PeerGroup;
+
+// Where the SAD keeps an SA: in order of addition, and among those that answer the same request.
+struct SadPlace {
+  struct Peers {
+    std::atomic<SecurityAssociation*> older{nullptr};
+    std::atomic<SecurityAssociation*> newer{nullptr};
+    PeerGroup* group = nullptr;
+  };
+  std::shared_ptr<SecurityAssociation> self;  // set while it is in the SAD
+  SecurityAssociation* older = nullptr;
+  SecurityAssociation* newer = nullptr;
+  std::uint64_t number = 0;    // in order of addition
+  std::array<Peers, 2> peers;  // any request id; its own, where it has one
+};
+
+// Laid out by cache line: what lookup and both directions read, what a packet writes, what inbound
+// and what outbound need besides; then what no packet touches.
 class SecurityAssociation {
  public:
   // A mature SA. Throws Error(EINVAL) with what is wrong: key lengths, weak DES keys, no transform
@@ -133,19 +151,33 @@ class SecurityAssociation {
 
   const SaConfig& config() const noexcept { return config_; }
   const SaId& id() const noexcept { return config_.id; }
-  Protocol protocol() const noexcept { return config_.id.protocol; }
+  Protocol protocol() const noexcept { return hot_.protocol; }
 
-  State state() const noexcept { return state_.load(std::memory_order_acquire); }
-  void set_state(State state) noexcept { state_.store(state, std::memory_order_release); }
+  // id() == other, without reading more than a lookup does.
+  bool is(const SaId& other) const noexcept {
+    return hot_.spi == other.spi && hot_.protocol == other.protocol &&
+           hot_.destination == other.destination;
+  }
+  // Of the configuration, for the data path.
+  std::uint32_t spi() const noexcept { return hot_.spi; }
+  Mode mode() const noexcept { return hot_.mode; }
+  const base::Address& source() const noexcept { return hot_.source; }
+  const base::Address& destination() const noexcept { return hot_.destination; }
+  bool extended_sequence() const noexcept { return hot_.extended_sequence; }
+  bool is_aead() const noexcept { return hot_.aead; }
+  bool is_counter_mode() const noexcept { return hot_.counter_mode; }
+
+  State state() const noexcept { return hot_.state.load(std::memory_order_acquire); }
+  void set_state(State state) noexcept { hot_.state.store(state, std::memory_order_release); }
   bool usable() const noexcept {
     const State now = state();
     return now == State::mature || now == State::dying;
   }
 
   // True while a card applies this SA; outbound() then hands the packet over (see process.hpp).
-  bool offloaded() const noexcept { return offloaded_.load(std::memory_order_acquire); }
+  bool offloaded() const noexcept { return hot_.offloaded.load(std::memory_order_acquire); }
   void set_offloaded(bool offloaded) noexcept {
-    offloaded_.store(offloaded, std::memory_order_release);
+    hot_.offloaded.store(offloaded, std::memory_order_release);
   }
 
   // Control thread: the events raised since the last call.
@@ -155,42 +187,109 @@ class SecurityAssociation {
   const SaCounters& counters() const noexcept { return counters_; }
 
   // Sizes on the wire.
-  std::uint32_t iv_bytes() const noexcept;
-  std::uint32_t icv_bytes() const noexcept;
-  // The alignment of payload + padding + 2 (RFC 4303 §2.4): block size, at least 4.
-  std::uint32_t pad_to() const noexcept;
+  std::uint32_t iv_bytes() const noexcept { return hot_.iv_bytes; }
+  std::uint32_t icv_bytes() const noexcept { return hot_.icv_bytes; }
+  // The alignment of payload + padding + 2 (RFC 4303 §2.4): block size, at least 4. A power of two.
+  std::uint32_t pad_to() const noexcept { return hot_.pad_to; }
   // Bytes this SA adds to a payload of that many bytes, without a tunnel header.
   std::uint32_t overhead(std::uint32_t payload, base::Family outer) const noexcept;
 
   // --- data thread only ---
-  // The next outbound number; drop reason seq_overflow, lifetime or none.
-  hw::DropReason next_sequence(std::uint64_t& sequence) noexcept;
-  hw::DropReason lifetime_check() noexcept;
-  void account(std::uint64_t payload_bytes, std::uint64_t now_s) noexcept;
+  // The next outbound number; drop reason seq_overflow or none.
+  hw::DropReason next_sequence(std::uint64_t& sequence) noexcept {
+    const std::uint64_t last = counters_.sequence.get();
+    if (last == hot_.last_sequence) return overflow(sequence);
+    sequence = last + 1;
+    counters_.sequence.set(sequence);
+    return hw::DropReason::none;
+  }
+  hw::DropReason lifetime_check() noexcept {
+    if (counters_.packets.get() < hard_.packets && counters_.bytes.get() < hard_.bytes)
+      return hw::DropReason::none;
+    raise(kEventHard);
+    return hw::DropReason::lifetime;
+  }
+  void account(std::uint64_t payload_bytes, std::uint64_t now_s) noexcept {
+    counters_.packets.add(1);
+    counters_.bytes.add(payload_bytes);
+    counters_.last_used_s.set(now_s);
+    if (counters_.packets.get() >= watch_.packets || counters_.bytes.get() >= watch_.bytes)
+      note_limits(now_s);
+  }
   void raise(std::uint32_t event) noexcept;
   void refuse(hw::DropReason reason) noexcept {
     counters_.refused[static_cast<std::size_t>(reason)].add(1);
   }
   ReplayWindow& window() noexcept { return window_; }
+  const ReplayWindow& window() const noexcept { return window_; }
   PathMtu& path_mtu() noexcept { return path_mtu_; }
   const PathMtu& path_mtu() const noexcept { return path_mtu_; }
-  crypto::Session* session() const noexcept { return session_.get(); }
+  crypto::Session* session() const noexcept { return hot_.session; }
   std::uint64_t iv_base() const noexcept { return iv_base_; }
 
- private:
-  explicit SecurityAssociation(SaConfig config);
+  // Asks the caches for this SA, and, once it is there, for what its cryptography reads.
+  void prefetch(crypto::Direction direction) const noexcept {
+    __builtin_prefetch(&hot_);
+    __builtin_prefetch(&hard_, 1);
+    if (direction == crypto::Direction::open)
+      __builtin_prefetch(&window_, 1);
+    else
+      __builtin_prefetch(&iv_base_);
+  }
+  void prefetch_session(crypto::Direction direction, std::size_t text_bytes) const noexcept {
+    crypto::prefetch(direction == crypto::Direction::open ? open_memory_ : seal_memory_,
+                     text_bytes);
+  }
 
-  SaConfig config_;
-  std::atomic<State> state_{State::larval};
-  std::atomic<bool> offloaded_{false};
-  std::atomic<std::uint32_t> events_{0};
-  std::uint32_t raised_ = 0;
-  std::uint64_t sequence_ = 0;
-  std::uint64_t iv_base_ = 0;  // random per SA: the IV of a counter mode is this XOR sequence
-  ReplayWindow window_;
+ private:
+  friend class Sad;
+  friend class SadView;
+
+  // Constant but for state and offloaded.
+  struct Hot {
+    explicit Hot(const SaConfig& config) noexcept;
+    crypto::Session* session = nullptr;
+    std::uint64_t last_sequence;  // the number that nothing follows
+    base::Address destination;
+    base::Address source;
+    Protocol protocol;
+    Mode mode;
+    std::uint32_t spi;
+    std::atomic<State> state{State::larval};
+    std::atomic<bool> offloaded{false};
+    bool extended_sequence;
+    bool aead;
+    bool counter_mode;
+    std::uint8_t iv_bytes;
+    std::uint8_t icv_bytes;
+    std::uint8_t pad_to;
+  };
+  static_assert(sizeof(Hot) == 64);
+
+  explicit SecurityAssociation(SaConfig config);
+  hw::DropReason overflow(std::uint64_t& sequence) noexcept;
+  void note_limits(std::uint64_t now_s) noexcept;
+
+  alignas(64) Hot hot_;
+
+  // Line 1. "None" is the largest number here. watch_ is where the next event is due.
+  Lifetime hard_;
+  Lifetime watch_;
+  SaCounters counters_;  // the first four
+  // ... where first_used_s and refused are, and what follows, on lines of their own.
+
+  alignas(64) ReplayWindow window_;
+  crypto::HotMemory open_memory_;
+
+  alignas(64) std::uint64_t iv_base_ = 0;  // the IV of a counter mode is this XOR sequence
+  crypto::HotMemory seal_memory_;
   PathMtu path_mtu_;
-  SaCounters counters_;
+
+  std::uint32_t raised_ = 0;
+  std::atomic<std::uint32_t> events_{0};
+  SaConfig config_;
   std::unique_ptr<crypto::Session> session_;
+  SadPlace place_;
 };
 
 }  // namespace saline::ipsec

@@ -97,7 +97,6 @@ bool Processor::finish(InboundItem& item, std::size_t index, const crypto::Job& 
     refuse(item, DropReason::replay, &sa);
     return false;
   }
-  sa.counters().window_top.set(sa.window().top());
   // Packets of one burst passed the first check together; the last number of a hard lifetime is one
   // packet's only.
   DropReason reason = sa.lifetime_check();

@@ -1,123 +1,263 @@
-// The SAD: a map for the control thread, two hash tables for the data thread.
+// The SAD's tables, lists and the freeing of what was removed.
 #include "host/ipsec/sad.hpp"
 
-#include <algorithm>
-#include <bit>
 #include <cerrno>
+#include <cstring>
+#include <string>
+#include <utility>
 
-#include "host/base/bytes.hpp"
 #include "host/base/error.hpp"
 
 namespace saline::ipsec {
 
 namespace {
 
-constexpr std::uint32_t kEnd = 0xFFFFFFFF;
-
-std::uint64_t mix(std::uint64_t value) noexcept {
-  value ^= value >> 32;
-  value *= 0x9E3779B97F4A7C15ull;
-  return value ^ value >> 29;
+// Both halves of a product, folded: every bit of both factors reaches every bit.
+std::uint64_t fold(std::uint64_t a, std::uint64_t b) noexcept {
+  const auto product = static_cast<unsigned __int128>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
-std::uint64_t hash_peer(const base::Address& destination, Protocol protocol) noexcept {
-  const std::uint64_t high = base::load64(destination.bytes.data());
-  const std::uint64_t low = base::load64(destination.bytes.data() + 8);
-  return mix(mix(high ^ static_cast<std::uint64_t>(protocol)) ^ low);
-}
-
-std::uint64_t hash_id(const SaId& id) noexcept {
-  return mix(hash_peer(id.destination, id.protocol) ^ id.spi);
+std::uint64_t hash_address(const base::Address& address, std::uint64_t with) noexcept {
+  std::array<std::uint64_t, 2> words;
+  std::memcpy(words.data(), address.bytes.data(), sizeof(words));
+  return fold(words[0] ^ with ^ 0x9E3779B97F4A7C15ull, words[1] ^ 0xD6E8FEB86659FD93ull);
 }
 
 std::string describe(const SaId& id) {
   return "SPI " + std::to_string(id.spi) + " to " + id.destination.to_string();
 }
 
+void free_list(PeerGroup* first) noexcept {
+  while (first != nullptr) delete std::exchange(first, first->retired);
+}
+
 }  // namespace
 
-SadView::SadView(const std::vector<std::shared_ptr<SecurityAssociation>>& order) : owned_(order) {
-  const std::size_t buckets = std::bit_ceil(order.size() * 2 + 1);
-  by_id_.assign(buckets, nullptr);
-  by_peer_first_.assign(buckets, kEnd);
-  by_peer_next_.assign(order.size(), kEnd);
-  // Backwards, so that every chain of peers runs from the oldest to the newest.
-  for (std::size_t i = order.size(); i-- > 0;) {
-    SecurityAssociation* sa = order[i].get();
-    std::size_t slot = hash_id(sa->id()) & (buckets - 1);
-    while (by_id_[slot] != nullptr) slot = (slot + 1) & (buckets - 1);
-    by_id_[slot] = sa;
-    std::uint32_t& first =
-        by_peer_first_[hash_peer(sa->id().destination, sa->protocol()) & (buckets - 1)];
-    by_peer_next_[i] = first;
-    first = static_cast<std::uint32_t>(i);
-  }
+// ---- readers
+
+std::uint64_t SadView::hash(const SaId& id) noexcept {
+  const std::uint64_t rest =
+      static_cast<std::uint64_t>(id.spi) << 8 | static_cast<std::uint64_t>(id.protocol);
+  return fold(hash_address(id.destination, rest) ^ rest, 0xA0761D6478BD642Full);
 }
 
-SecurityAssociation* SadView::find(const SaId& id) const noexcept {
-  if (by_id_.empty()) return nullptr;
-  const std::size_t mask = by_id_.size() - 1;
-  for (std::size_t slot = hash_id(id) & mask; by_id_[slot] != nullptr; slot = (slot + 1) & mask)
-    if (by_id_[slot]->id() == id) return by_id_[slot];
-  return nullptr;
+std::uint64_t SadView::hash(const SaQuery& query) noexcept {
+  const std::uint64_t rest =
+      static_cast<std::uint64_t>(query.reqid) << 8 | static_cast<std::uint64_t>(query.protocol);
+  return fold(hash_address(query.destination, rest) + rest, hash_address(query.source, ~rest));
 }
 
-SecurityAssociation* SadView::choose(const SaQuery& query) const noexcept {
-  if (by_id_.empty()) return nullptr;
-  SecurityAssociation* mature = nullptr;
+SecurityAssociation* SadView::choose(const SaQuery& query, std::uint64_t hash) const noexcept {
+  const PeerGroup* group =
+      by_peers_.find(hash, [&](const PeerGroup& candidate) { return candidate.is(query); });
+  if (group == nullptr) return nullptr;
+  const std::size_t which = query.reqid == 0 ? 0 : 1;
   SecurityAssociation* dying = nullptr;
-  const std::size_t bucket =
-      hash_peer(query.destination, query.protocol) & (by_peer_first_.size() - 1);
-  for (std::uint32_t i = by_peer_first_[bucket]; i != kEnd; i = by_peer_next_[i]) {
-    SecurityAssociation* sa = owned_[i].get();
-    const SaConfig& config = sa->config();
-    if (config.id.protocol != query.protocol || config.id.destination != query.destination ||
-        config.source != query.source || (config.mode != Mode::any && config.mode != query.mode) ||
-        (query.reqid != 0 && config.reqid != query.reqid))
-      continue;
-    const State state = sa->state();
-    if (state == State::mature) {
-      if (query.prefer_oldest) return sa;
-      mature = sa;
-    } else if (state == State::dying && (dying == nullptr || !query.prefer_oldest)) {
-      dying = sa;
+  SecurityAssociation* sa =
+      (query.prefer_oldest ? group->oldest : group->newest).load(std::memory_order_acquire);
+  while (sa != nullptr) {
+    if (sa->mode() == query.mode || sa->mode() == Mode::any) {
+      const State state = sa->state();
+      if (state == State::mature) return sa;
+      if (state == State::dying && dying == nullptr) dying = sa;
     }
+    const SadPlace::Peers& peers = sa->place_.peers[which];
+    sa = (query.prefer_oldest ? peers.newer : peers.older).load(std::memory_order_acquire);
   }
-  return mature != nullptr ? mature : dying;
+  return dying;
 }
 
-Sad::Sad() : view_(std::make_unique<SadView>()) {}
+SadView::~SadView() {
+  // One by one: each owns the next.
+  while (retired_associations_ != nullptr)
+    retired_associations_ = std::move(retired_associations_->place_.self);
+  free_list(retired_groups_);
+}
+
+// ---- the control thread
+
+std::uint64_t Sad::HashOfId::operator()(const SecurityAssociation& sa) const noexcept {
+  return SadView::hash(sa.id());
+}
+
+std::uint64_t Sad::HashOfPeers::operator()(const PeerGroup& group) const noexcept {
+  return SadView::hash(
+      SaQuery{group.protocol, Mode::any, group.source, group.destination, group.reqid, true});
+}
+
+const Sad::Pointer& Sad::Order::Iterator::operator*() const noexcept { return at_->place_.self; }
+
+Sad::Order::Iterator& Sad::Order::Iterator::operator++() noexcept {
+  at_ = at_->place_.newer;
+  return *this;
+}
+
+Sad::Sad() : view_(std::unique_ptr<SadView>(new SadView(by_id_.view(), by_peers_.view()))) {}
+
+Sad::~Sad() {
+  while (!order_.empty()) remove(SaId(order_.front()->id()));
+  SadView last;  // frees what is waiting
+  last.retired_associations_ = std::move(retired_associations_);
+  last.retired_groups_ = std::exchange(retired_groups_, nullptr);
+}
+
+SecurityAssociation* Sad::locate(const SaId& id) const noexcept {
+  return by_id_.view().find(SadView::hash(id),
+                            [&](const SecurityAssociation& sa) { return sa.is(id); });
+}
+
+Sad::Pointer Sad::find(const SaId& id) const noexcept {
+  const SecurityAssociation* sa = locate(id);
+  return sa == nullptr ? nullptr : sa->place_.self;
+}
+
+PeerGroup& Sad::group_for(const SecurityAssociation& sa, std::uint32_t reqid) {
+  const SaQuery query{sa.protocol(), Mode::any, sa.source(), sa.destination(), reqid, true};
+  const std::uint64_t hash = SadView::hash(query);
+  if (PeerGroup* group = by_peers_.view().find(
+          hash, [&](const PeerGroup& candidate) { return candidate.is(query); }))
+    return *group;
+  tables_changed_ |= by_peers_.reserve(hash);
+  auto group = std::make_unique<PeerGroup>();
+  group->source = query.source;
+  group->destination = query.destination;
+  group->protocol = query.protocol;
+  group->reqid = reqid;
+  by_peers_.add(group.get());
+  return *group.release();
+}
+
+// Among the SAs of the group in order of addition; as a rule it is the newest.
+void Sad::join(SecurityAssociation& sa, std::size_t which, PeerGroup& group) noexcept {
+  SadPlace::Peers& own = sa.place_.peers[which];
+  SecurityAssociation* older = group.newest.load(std::memory_order_relaxed);
+  SecurityAssociation* newer = nullptr;
+  while (older != nullptr && older->place_.number > sa.place_.number)
+    older = (newer = older)->place_.peers[which].older.load(std::memory_order_relaxed);
+  own.group = &group;
+  own.older.store(older, std::memory_order_relaxed);
+  own.newer.store(newer, std::memory_order_relaxed);
+  (older == nullptr ? group.oldest : older->place_.peers[which].newer)
+      .store(&sa, std::memory_order_release);
+  (newer == nullptr ? group.newest : newer->place_.peers[which].older)
+      .store(&sa, std::memory_order_release);
+  ++group.count;
+}
+
+// Its own links stay, for readers that stand on it.
+void Sad::leave(SecurityAssociation& sa, std::size_t which) noexcept {
+  const SadPlace::Peers& own = sa.place_.peers[which];
+  if (own.group == nullptr) return;
+  PeerGroup& group = *own.group;
+  SecurityAssociation* older = own.older.load(std::memory_order_relaxed);
+  SecurityAssociation* newer = own.newer.load(std::memory_order_relaxed);
+  (older == nullptr ? group.oldest : older->place_.peers[which].newer)
+      .store(newer, std::memory_order_release);
+  (newer == nullptr ? group.newest : newer->place_.peers[which].older)
+      .store(older, std::memory_order_release);
+  --group.count;
+  drop_if_empty(group);
+}
+
+void Sad::drop_if_empty(PeerGroup& group) noexcept {
+  if (group.count != 0) return;
+  by_peers_.erase(&group);
+  group.retired = std::exchange(retired_groups_, &group);
+}
+
+// All that can fail comes first.
+std::array<PeerGroup*, 2> Sad::groups_for(const SecurityAssociation& sa) {
+  std::array<PeerGroup*, 2> groups{&group_for(sa, 0), nullptr};
+  try {
+    if (sa.config().reqid != 0) groups[1] = &group_for(sa, sa.config().reqid);
+    if (tables_changed_) publish();
+  } catch (...) {
+    for (PeerGroup* group : groups)
+      if (group != nullptr) drop_if_empty(*group);
+    throw;
+  }
+  return groups;
+}
 
 void Sad::add(Pointer association) {
-  const auto [place, added] = table_.emplace(association->id(), association);
-  if (!added) throw base::Error(EEXIST, "there is an SA with " + describe(association->id()));
-  order_.push_back(std::move(association));
+  SecurityAssociation& sa = *association;
+  if (locate(sa.id()) != nullptr)
+    throw base::Error(EEXIST, "there is an SA with " + describe(sa.id()));
+  if (sa.place_.self != nullptr) throw base::Error(EINVAL, "an SA is added once");
+  tables_changed_ |= by_id_.reserve(SadView::hash(sa.id()));
+  const auto groups = groups_for(sa);
+
+  sa.place_.number = ++last_number_;
+  sa.place_.older = order_.newest_;
+  (order_.newest_ == nullptr ? order_.oldest_ : order_.newest_->place_.newer) = &sa;
+  order_.newest_ = &sa;
+  ++order_.size_;
+  for (std::size_t which = 0; which < groups.size(); ++which)
+    if (groups[which] != nullptr) join(sa, which, *groups[which]);
+  by_id_.add(&sa);
+  sa.place_.self = std::move(association);
 }
 
 void Sad::replace(Pointer association) {
-  const auto place = table_.find(association->id());
-  if (place == table_.end())
-    throw base::Error(ENOENT, "there is no SA with " + describe(association->id()));
-  place->second->set_state(State::dead);
-  *std::find(order_.begin(), order_.end(), place->second) = association;
-  place->second = std::move(association);
+  SecurityAssociation& sa = *association;
+  SecurityAssociation* old = locate(sa.id());
+  if (old == nullptr) throw base::Error(ENOENT, "there is no SA with " + describe(sa.id()));
+  if (sa.place_.self != nullptr) throw base::Error(EINVAL, "an SA is added once");
+  const auto groups = groups_for(sa);
+
+  old->set_state(State::dead);
+  sa.place_.number = old->place_.number;
+  sa.place_.older = old->place_.older;
+  sa.place_.newer = old->place_.newer;
+  (sa.place_.older == nullptr ? order_.oldest_ : sa.place_.older->place_.newer) = &sa;
+  (sa.place_.newer == nullptr ? order_.newest_ : sa.place_.newer->place_.older) = &sa;
+  for (std::size_t which = 0; which < groups.size(); ++which) {
+    if (groups[which] != nullptr) join(sa, which, *groups[which]);
+    leave(*old, which);
+  }
+  by_id_.replace(old, &sa);
+  sa.place_.self = std::move(association);
+  retire(*old);
 }
 
-Sad::Pointer Sad::remove(const SaId& id) {
-  const auto place = table_.find(id);
-  if (place == table_.end()) return nullptr;
-  Pointer removed = std::move(place->second);
-  table_.erase(place);
-  order_.erase(std::find(order_.begin(), order_.end(), removed));
-  removed->set_state(State::dead);
-  return removed;
+Sad::Pointer Sad::remove(const SaId& id) noexcept {
+  SecurityAssociation* sa = locate(id);
+  if (sa == nullptr) return nullptr;
+  sa->set_state(State::dead);
+  by_id_.erase(sa);
+  for (std::size_t which = 0; which < sa->place_.peers.size(); ++which) leave(*sa, which);
+  SadPlace& place = sa->place_;
+  (place.older == nullptr ? order_.oldest_ : place.older->place_.newer) = place.newer;
+  (place.newer == nullptr ? order_.newest_ : place.newer->place_.older) = place.older;
+  --order_.size_;
+  return retire(*sa);
 }
 
-Sad::Pointer Sad::find(const SaId& id) const {
-  const auto place = table_.find(id);
-  return place == table_.end() ? nullptr : place->second;
+Sad::Pointer Sad::retire(SecurityAssociation& sa) noexcept {
+  Pointer own = std::move(sa.place_.self);
+  sa.place_.self = std::exchange(retired_associations_, own);
+  return own;
 }
 
-void Sad::publish() { view_.publish(std::make_unique<SadView>(order_)); }
+void Sad::publish() {
+  if (tables_changed_ || retired_associations_ != nullptr || retired_groups_ != nullptr) {
+    std::unique_ptr<SadView> next(new SadView(by_id_.view(), by_peers_.view()));
+    view_.reserve();
+    // From here on nothing fails. Readers of the view so far may hold all this.
+    const SadView& last = view_.newest();
+    last.retired_associations_ = std::move(retired_associations_);
+    last.retired_groups_ = std::exchange(retired_groups_, nullptr);
+    last.retired_ids_ = by_id_.take_retired();
+    last.retired_peers_ = by_peers_.take_retired();
+    tables_changed_ = false;
+    view_.publish(std::move(next));
+  }
+  view_.reclaim();
+}
+
+std::size_t Sad::table_bytes() const noexcept {
+  return by_id_.bytes() + by_peers_.bytes() + by_peers_.size() * sizeof(PeerGroup);
+}
 
 }  // namespace saline::ipsec

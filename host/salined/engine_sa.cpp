@@ -111,7 +111,7 @@ Message Engine::describe(SaEntry& entry, bool with_keys) {
                       counters.bytes.get(), entry.added_s, counters.last_used_s.get()};
   pfkey::Sa2 sa2 = message.sa2.value_or(pfkey::Sa2{});
   sa2.sequence = static_cast<std::uint32_t>(entry.role.direction == SaDirection::inbound
-                                                ? counters.window_top.get()
+                                                ? sa.window().top()
                                             : sa.offloaded() ? counters.packets.get()
                                                              : counters.sequence.get());
   message.sa2 = sa2;

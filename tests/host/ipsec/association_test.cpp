@@ -114,7 +114,8 @@ TEST(Association, RefusesWhatDoesNotBelongTogether) {
   refuses(changed([](SaConfig& c) { c.id.spi = 255; }), "SPI 255 is reserved");
   refuses(changed([](SaConfig& c) { c.source = address("::1"); }), "one family");
   refuses(changed([](SaConfig& c) { c.id.destination = {}; }), "needs a destination");
-  refuses(changed([](SaConfig& c) { c.replay_window = 5000; }), "replay window");
+  refuses(changed([](SaConfig& c) { c.replay_window = ReplayWindow::kPacketsMax + 1; }),
+          "replay window");
   refuses(changed([](SaConfig& c) { c.encryption = nullptr; }), "ESP needs an encryption");
   refuses(changed([](SaConfig& c) { c.encryption = crypto::find_integrity("hmac-sha1"); }),
           "no encryption algorithm");

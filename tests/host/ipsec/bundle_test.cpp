@@ -67,7 +67,7 @@ TEST(Bundle, D6RequireWithoutSaDropsAndAsksForOne) {
   EXPECT_EQ(item.reason, DropReason::no_sa);
   EXPECT_EQ(item.acquire, 1);
   EXPECT_EQ(buffer.bytes(), kPlain) << "nothing of it was done";
-  EXPECT_EQ(host.sad.all()[0]->counters().sequence.get(), 0u);
+  EXPECT_EQ(host.sad.all().front()->counters().sequence.get(), 0u);
 }
 
 TEST(Bundle, D7UseWithoutSaSendsInTheClearAndAsksForOne) {
