@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "host/base/bytes.hpp"
 #include "host/base/error.hpp"
 
 namespace saline::base {
@@ -51,11 +52,10 @@ bool Address::is_multicast() const {
 bool Prefix::contains(const Address& candidate) const noexcept {
   if (candidate.family != address.family) return false;
   const std::size_t bits = std::min<std::size_t>(length, address_bytes(address.family) * 8);
-  const std::size_t whole = bits / 8;
-  if (std::memcmp(candidate.bytes.data(), address.bytes.data(), whole) != 0) return false;
-  if (bits % 8 == 0) return true;
-  const int mask = 0xFF00 >> (bits % 8) & 0xFF;
-  return ((candidate.bytes[whole] ^ address.bytes[whole]) & mask) == 0;
+  const std::uint64_t high = load64(candidate.bytes.data()) ^ load64(address.bytes.data());
+  if (bits <= 64) return bits == 0 || high >> (64 - bits) == 0;
+  const std::uint64_t low = load64(candidate.bytes.data() + 8) ^ load64(address.bytes.data() + 8);
+  return high == 0 && low >> (128 - bits) == 0;
 }
 
 std::string Prefix::to_string() const {

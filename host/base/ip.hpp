@@ -6,6 +6,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,9 +30,18 @@ struct Address {
   static Address parse(std::string_view text);
   std::string to_string() const;
   std::span<const std::uint8_t> wire() const { return {bytes.data(), address_bytes(family)}; }
-  bool is_unspecified() const { return bytes == std::array<std::uint8_t, 16>{}; }
+  bool is_unspecified() const noexcept { return (words()[0] | words()[1]) == 0; }
   bool is_multicast() const;
   auto operator<=>(const Address&) const = default;
+  bool operator==(const Address& other) const noexcept {
+    return family == other.family && words() == other.words();
+  }
+  // The bytes as they lie, for whoever compares or hashes.
+  std::array<std::uint64_t, 2> words() const noexcept {
+    std::array<std::uint64_t, 2> result;
+    std::memcpy(result.data(), bytes.data(), sizeof(result));
+    return result;
+  }
 };
 
 // An address range by prefix length; bits below the prefix are kept as given and never compared.

@@ -33,7 +33,7 @@ DropReason set_job(Step& step, crypto::Job& job, std::uint32_t offset, std::uint
       std::span<const std::uint8_t>(copy, covered),
       std::span<const std::uint8_t>(packet.data + covered, packet.length - covered),
       {}};
-  if (sa.config().extended_sequence) {
+  if (sa.extended_sequence()) {
     base::store32(step.sequence_high.data(), static_cast<std::uint32_t>(step.sequence >> 32));
     job.authenticated[2] = step.sequence_high;
   }
@@ -61,7 +61,7 @@ DropReason prepare_ah_outbound(Step& step, crypto::Job& job, OutboundContext& co
   std::memset(ah, 0, ah_bytes);
   ah[0] = opening.next_header;
   ah[1] = static_cast<std::uint8_t>(ah_bytes / 4 - 2);  // RFC 4302 §2.2
-  base::store32(ah + 4, sa.id().spi);
+  base::store32(ah + 4, sa.spi());
   base::store32(ah + 8, static_cast<std::uint32_t>(step.sequence));
   job.direction = crypto::Direction::seal;
   return set_job(step, job, offset, ah_bytes, context.settings);

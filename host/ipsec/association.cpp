@@ -118,13 +118,13 @@ bool may_cycle(const SaConfig& config) noexcept {
 }
 
 SecurityAssociation::Hot::Hot(const SaConfig& config) noexcept
-    : last_sequence(config.extended_sequence ? std::numeric_limits<std::uint64_t>::max()
-                                             : std::numeric_limits<std::uint32_t>::max()),
-      destination(config.id.destination),
+    : destination(config.id.destination),
       source(config.source),
       protocol(config.id.protocol),
       mode(config.mode),
       spi(config.id.spi),
+      flags(config.flags),
+      reqid(config.reqid),
       extended_sequence(config.extended_sequence) {
   const Algorithm* cipher = protocol == Protocol::esp ? config.encryption : nullptr;
   aead = cipher != nullptr && cipher->is_aead();

@@ -160,6 +160,8 @@ class SecurityAssociation {
   }
   // Of the configuration, for the data path.
   std::uint32_t spi() const noexcept { return hot_.spi; }
+  std::uint32_t reqid() const noexcept { return hot_.reqid; }
+  std::uint32_t flags() const noexcept { return hot_.flags; }
   Mode mode() const noexcept { return hot_.mode; }
   const base::Address& source() const noexcept { return hot_.source; }
   const base::Address& destination() const noexcept { return hot_.destination; }
@@ -198,7 +200,8 @@ class SecurityAssociation {
   // The next outbound number; drop reason seq_overflow or none.
   hw::DropReason next_sequence(std::uint64_t& sequence) noexcept {
     const std::uint64_t last = counters_.sequence.get();
-    if (last == hot_.last_sequence) return overflow(sequence);
+    const std::uint64_t end = hot_.extended_sequence ? ~std::uint64_t{0} : 0xFFFFFFFF;
+    if (last == end) return overflow(sequence);
     sequence = last + 1;
     counters_.sequence.set(sequence);
     return hw::DropReason::none;
@@ -249,12 +252,13 @@ class SecurityAssociation {
   struct Hot {
     explicit Hot(const SaConfig& config) noexcept;
     crypto::Session* session = nullptr;
-    std::uint64_t last_sequence;  // the number that nothing follows
     base::Address destination;
     base::Address source;
     Protocol protocol;
     Mode mode;
     std::uint32_t spi;
+    std::uint32_t flags;
+    std::uint32_t reqid;
     std::atomic<State> state{State::larval};
     std::atomic<bool> offloaded{false};
     bool extended_sequence;

@@ -18,12 +18,12 @@ constexpr std::uint32_t kTrailer = 2;    // pad length and next header
 // header to trailer, then the high half, which is not sent (RFC 4303 §2.2.1).
 void set_authenticated(Step& step, crypto::Job& job, const std::uint8_t* esp,
                        std::uint32_t covered) noexcept {
-  const SaConfig& config = step.association->config();
+  const SecurityAssociation& sa = *step.association;
   const auto high = static_cast<std::uint32_t>(step.sequence >> 32);
-  if (config.encryption->is_aead()) {
+  if (sa.is_aead()) {
     std::size_t bytes = kEspHeader;
     std::memcpy(step.aad.data(), esp, 4);
-    if (config.extended_sequence) {
+    if (sa.extended_sequence()) {
       base::store32(step.aad.data() + 4, high);
       std::memcpy(step.aad.data() + 8, esp + 4, 4);
       bytes = 12;
@@ -34,7 +34,7 @@ void set_authenticated(Step& step, crypto::Job& job, const std::uint8_t* esp,
     return;
   }
   job.authenticated = {std::span<const std::uint8_t>(esp, covered), {}, {}};
-  if (config.extended_sequence) {
+  if (sa.extended_sequence()) {
     base::store32(step.sequence_high.data(), high);
     job.authenticated[1] = step.sequence_high;
   }
@@ -44,7 +44,7 @@ void set_authenticated(Step& step, crypto::Job& job, const std::uint8_t* esp,
 bool write_iv(const SecurityAssociation& sa, std::uint64_t sequence, std::uint8_t* iv,
               crypto::RandomStream& random) noexcept {
   if (sa.iv_bytes() == 0) return true;
-  if (!sa.config().encryption->is_counter_mode()) return random.fill({iv, sa.iv_bytes()});
+  if (!sa.is_counter_mode()) return random.fill({iv, sa.iv_bytes()});
   base::store64(iv, sa.iv_base() ^ sequence);
   return true;
 }
@@ -52,8 +52,8 @@ bool write_iv(const SecurityAssociation& sa, std::uint64_t sequence, std::uint8_
 // RFC 4303 §2.4: 1, 2, 3, ... unless the SA asks for another content (SADB_X_EXT_PMASK).
 bool write_padding(const SecurityAssociation& sa, std::uint8_t* pad, std::uint32_t bytes,
                    crypto::RandomStream& random) noexcept {
-  if ((sa.config().flags & kFlagPadRandom) != 0) return random.fill({pad, bytes});
-  const bool zero = (sa.config().flags & kFlagPadZero) != 0;
+  if ((sa.flags() & kFlagPadRandom) != 0) return random.fill({pad, bytes});
+  const bool zero = (sa.flags() & kFlagPadZero) != 0;
   for (std::uint32_t i = 0; i < bytes; ++i) pad[i] = zero ? 0 : static_cast<std::uint8_t>(i + 1);
   return true;
 }
@@ -83,7 +83,7 @@ DropReason prepare_esp_outbound(Step& step, crypto::Job& job, OutboundContext& c
   if (reason != DropReason::none) return reason;
 
   std::uint8_t* esp = opening.header;
-  base::store32(esp, sa.id().spi);
+  base::store32(esp, sa.spi());
   base::store32(esp + 4, static_cast<std::uint32_t>(step.sequence));
   const std::uint32_t pad = text - payload - kTrailer;
   std::uint8_t* trailer = esp + header + payload;

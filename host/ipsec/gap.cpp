@@ -47,7 +47,7 @@ DropReason open_gap(Step& step, std::uint32_t header, std::uint32_t tail, std::u
     opening.next_header = inner[0] >> 4 == 4 ? kIpv4 : kIpv6;
     write_outer_header(packet,
                        {context.tunnel_source, context.tunnel_destination, protocol,
-                        context.next_identification++, step.association->config().flags},
+                        context.next_identification++, step.association->flags()},
                        inner, context.settings);
     return DropReason::none;
   }
@@ -63,11 +63,11 @@ DropReason close_gap(Step& step, std::uint32_t header, std::uint32_t payload,
                      std::uint8_t next_header, const Settings& settings) noexcept {
   Packet& packet = *step.packet;
   const Headers& headers = step.headers;
-  const SaConfig& config = step.association->config();
+  const SecurityAssociation& sa = *step.association;
   if (next_header == kNoNextHeader) return DropReason::dummy;
   const bool carries_ip = next_header == kIpv4 || next_header == kIpv6;
   // An SA of mode any takes what comes; else the packet must have the SA's form (RFC 4301 §5.2).
-  if (config.mode == (carries_ip ? Mode::transport : Mode::tunnel)) return DropReason::policy;
+  if (sa.mode() == (carries_ip ? Mode::transport : Mode::tunnel)) return DropReason::policy;
   const std::uint32_t offset = headers.upper_offset;
   packet.shrink_back(packet.length - (offset + header + payload));
   if (!carries_ip) {
@@ -80,13 +80,13 @@ DropReason close_gap(Step& step, std::uint32_t header, std::uint32_t payload,
     return DropReason::none;
   }
   step.mode = Mode::tunnel;
-  if (settings.verify_tunnel_source && !config.source.is_unspecified() &&
-      config.source != headers.source)
+  if (settings.verify_tunnel_source && !sa.source().is_unspecified() &&
+      sa.source() != headers.source)
     return DropReason::policy;
   const std::uint8_t outer_class = traffic_class(packet.data);
   packet.shrink_front(offset + header);
   const DropReason reason = enter_inner(packet, next_header, outer_class, headers.family, settings,
-                                        config.flags, step.headers);
+                                        sa.flags(), step.headers);
   step.parsed = true;
   step.payload = packet.length;
   return reason;

@@ -26,7 +26,7 @@ void Processor::refuse(InboundItem& item, DropReason reason, SecurityAssociation
 
 // True when the outermost header of the packet wants an SA. False when the packet has nothing
 // (more) for us, or is refused.
-bool Processor::locate(InboundItem& item, std::size_t index) noexcept {
+bool Processor::locate(const SadView& sad, InboundItem& item, std::size_t index) noexcept {
   Step& step = scratch_->steps[index];
   Packet& packet = *item.packet;
   Headers& headers = step.headers;
@@ -47,16 +47,37 @@ bool Processor::locate(InboundItem& item, std::size_t index) noexcept {
   }
   const std::uint8_t* header = packet.data + headers.upper_offset;
   item.spi = base::load32(protocol == kEsp ? header : header + 4);
+  step.hash = SadView::hash({item.spi, headers.destination, static_cast<Protocol>(protocol)});
+  sad.prefetch_find(step.hash);
   return true;
+}
+
+// Sends for the SAs, as a rule the right ones, while the rest of the burst is looked up.
+void Processor::aim(const SadView& sad) noexcept {
+  Scratch& scratch = *scratch_;
+  std::uint64_t before = 0;
+  for (std::size_t at = 0; at < scratch.live.size(); ++at) {
+    const std::uint64_t hash = scratch.steps[scratch.live[at]].hash;
+    if (hash == before) continue;
+    before = hash;
+    if (const SecurityAssociation* sa = sad.find_candidate(hash))
+      sa->prefetch(crypto::Direction::open);
+  }
 }
 
 bool Processor::find_association(const SadView& sad, InboundItem& item,
                                  std::size_t index) noexcept {
   Step& step = scratch_->steps[index];
   const base::Address& destination = step.headers.destination;
-  step.association =
-      sad.find({item.spi, destination, static_cast<Protocol>(step.headers.upper_protocol)});
-  if (step.association != nullptr) return true;
+  step.association = sad.find(
+      {item.spi, destination, static_cast<Protocol>(step.headers.upper_protocol)}, step.hash);
+  if (step.association != nullptr) {
+    const std::uint8_t* header = item.packet->data + step.headers.upper_offset;
+    step.association->window().prefetch(
+        base::load32(header + (step.headers.upper_protocol == kEsp ? 4 : 8)));
+    step.association->prefetch_session(crypto::Direction::open, item.packet->length);
+    return true;
+  }
   if (is_ours(destination)) refuse(item, DropReason::no_sa, nullptr);
   return false;
 }
@@ -142,8 +163,10 @@ void Processor::inbound_chunk(const SpdView* spd, const SadView& sad,
     scratch.steps[i].parsed = false;
   }
   live.fill(items.size());
+  for (const InboundItem& item : items) prefetch_packet(*item.packet);
   while (!live.empty()) {
-    live.keep_if([&](std::size_t i) { return locate(items[i], i); });
+    live.keep_if([&](std::size_t i) { return locate(sad, items[i], i); });
+    aim(sad);
     live.keep_if([&](std::size_t i) { return find_association(sad, items[i], i); });
     run_jobs(items);
   }

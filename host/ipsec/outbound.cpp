@@ -35,7 +35,7 @@ std::uint32_t protected_size(const Bundle& bundle, std::uint32_t bytes, std::uin
   for (std::uint32_t i = 0; i < bundle.count; ++i) {
     const Bundle::Entry& entry = bundle.entries[i];
     if (entry.mode == Mode::tunnel) {
-      family = entry.association->id().destination.family;
+      family = entry.association->destination().family;
       header = outer_header_bytes(family);
       bytes += header;
     }
@@ -128,8 +128,8 @@ bool Processor::fits_path(OutboundItem& item, std::size_t index) noexcept {
   packet.by_card = item.card != nullptr;
   for (std::uint32_t i = 0; i < bundle.count; ++i) {
     if (bundle.entries[i].mode != Mode::tunnel) continue;
-    packet.outer_family = bundle.entries[i].association->id().destination.family;
-    packet.outer_flags = bundle.entries[i].association->config().flags;
+    packet.outer_family = bundle.entries[i].association->destination().family;
+    packet.outer_flags = bundle.entries[i].association->flags();
   }
   switch (choose_split(packet, settings_)) {
     case Split::before:
@@ -143,6 +143,37 @@ bool Processor::fits_path(OutboundItem& item, std::size_t index) noexcept {
   }
   refuse(item, DropReason::too_big, bundle.entries[0].association);
   return false;
+}
+
+// Sends for what the lookup of the first request will read: table, group, SA, a step for the whole
+// burst each, so that the answers travel while other packets are looked at.
+void Processor::aim(const SadView& sad, std::span<OutboundItem> items) noexcept {
+  Scratch& scratch = *scratch_;
+  const Live& live = scratch.live;
+  const Policy* before = nullptr;
+  for (std::size_t at = 0; at < live.size(); ++at) {
+    const std::size_t i = live[at];
+    Step& step = scratch.steps[i];
+    const Policy* policy = items[i].policy;
+    step.hash = 0;
+    if (policy == before || policy->requests.empty()) continue;
+    before = policy;
+    step.hash = SadView::hash(query_for(policy->requests.front(), step.headers.source,
+                                        step.headers.final_destination, true));
+    sad.prefetch_choose(step.hash);
+  }
+  for (std::size_t at = 0; at < live.size(); ++at) {
+    Step& step = scratch.steps[live[at]];
+    const PeerGroup* group = step.hash == 0 ? nullptr : sad.choose_candidate(step.hash);
+    scratch.groups[live[at]] = group;
+    if (group != nullptr) __builtin_prefetch(group);
+  }
+  for (std::size_t at = 0; at < live.size(); ++at) {
+    const PeerGroup* group = scratch.groups[live[at]];
+    if (group == nullptr) continue;
+    const SecurityAssociation* sa = group->oldest.load(std::memory_order_acquire);
+    if (sa != nullptr) sa->prefetch(crypto::Direction::seal);
+  }
 }
 
 // The SAs for all of the policy's requests, and the size behind them.
@@ -179,6 +210,7 @@ bool Processor::resolve(const SadView& sad, OutboundItem& item, std::size_t inde
     }
     bundle.entries[bundle.count++] = {sa, query.mode};
     if (sa->offloaded()) item.card = sa;
+    sa->prefetch_session(crypto::Direction::seal, item.packet->length);
   }
   if (bundle.count != 0 && !fits_path(item, index)) return false;
   if (item.card != nullptr) --bundle.count;
@@ -194,9 +226,8 @@ bool Processor::prepare(OutboundItem& item, std::size_t index, crypto::Job& job)
   if (!step.parsed && !parse_headers(item.packet->bytes(), step.headers))
     return refuse(item, DropReason::malformed, entry.association), false;
   step.parsed = false;
-  const SaConfig& config = entry.association->config();
-  OutboundContext context{settings_, scratch_->random, scratch_->next_identification, config.source,
-                          config.id.destination};
+  OutboundContext context{settings_, scratch_->random, scratch_->next_identification,
+                          entry.association->source(), entry.association->destination()};
   DropReason reason = step.association->lifetime_check();
   if (reason == DropReason::none)
     reason = step.association->protocol() == Protocol::esp
@@ -223,7 +254,9 @@ void Processor::outbound_chunk(const SpdView* spd, const SadView& sad,
                                std::span<OutboundItem> items) noexcept {
   Live& live = scratch_->live;
   live.fill(items.size());
+  for (const OutboundItem& item : items) prefetch_packet(*item.packet);
   live.keep_if([&](std::size_t i) { return open_outbound(spd, items[i], i); });
+  aim(sad, items);
   live.keep_if([&](std::size_t i) { return resolve(sad, items[i], i); });
   while (!live.empty()) run_jobs(items);
   for (OutboundItem& item : items) {

@@ -39,12 +39,12 @@ Ends expected_ends(const Policy& policy, std::size_t index, const Flow& flow) no
 }
 
 bool entry_matches(const HistoryEntry& entry, const Request& request, const Ends& ends) noexcept {
-  const SaConfig& config = entry.association->config();
-  return config.id.protocol == request.protocol &&
+  const SecurityAssociation& sa = *entry.association;
+  return sa.protocol() == request.protocol &&
          (request.mode == Mode::any || entry.mode == request.mode) &&
-         (request.reqid == 0 || config.reqid == request.reqid) &&
-         config.id.destination == ends.destination &&
-         (absent(config.source) || config.source == ends.source);
+         (request.reqid == 0 || sa.reqid() == request.reqid) &&
+         sa.destination() == ends.destination &&
+         (absent(sa.source()) || sa.source() == ends.source);
 }
 
 bool has_tunnel(const Packet& packet, std::size_t from) noexcept {

@@ -157,6 +157,7 @@ class Processor {
   void outbound_chunk(const SpdView* spd, const SadView& sad,
                       std::span<OutboundItem> items) noexcept;
   bool open_outbound(const SpdView* spd, OutboundItem& item, std::size_t index) noexcept;
+  void aim(const SadView& sad, std::span<OutboundItem> items) noexcept;
   bool resolve(const SadView& sad, OutboundItem& item, std::size_t index) noexcept;
   bool fits_path(OutboundItem& item, std::size_t index) noexcept;
   bool prepare(OutboundItem& item, std::size_t index, crypto::Job& job) noexcept;
@@ -164,7 +165,8 @@ class Processor {
   void refuse(OutboundItem& item, hw::DropReason reason, SecurityAssociation* sa) noexcept;
 
   void inbound_chunk(const SpdView* spd, const SadView& sad, std::span<InboundItem> items) noexcept;
-  bool locate(InboundItem& item, std::size_t index) noexcept;
+  bool locate(const SadView& sad, InboundItem& item, std::size_t index) noexcept;
+  void aim(const SadView& sad) noexcept;
   bool find_association(const SadView& sad, InboundItem& item, std::size_t index) noexcept;
   bool prepare(InboundItem& item, std::size_t index, crypto::Job& job) noexcept;
   bool finish(InboundItem& item, std::size_t index, const crypto::Job& job) noexcept;

@@ -2,7 +2,6 @@
 #include "host/ipsec/sad.hpp"
 
 #include <cerrno>
-#include <cstring>
 #include <string>
 #include <utility>
 
@@ -19,8 +18,7 @@ std::uint64_t fold(std::uint64_t a, std::uint64_t b) noexcept {
 }
 
 std::uint64_t hash_address(const base::Address& address, std::uint64_t with) noexcept {
-  std::array<std::uint64_t, 2> words;
-  std::memcpy(words.data(), address.bytes.data(), sizeof(words));
+  const auto words = address.words();
   return fold(words[0] ^ with ^ 0x9E3779B97F4A7C15ull, words[1] ^ 0xD6E8FEB86659FD93ull);
 }
 

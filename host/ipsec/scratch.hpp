@@ -48,6 +48,12 @@ class Live {
   std::array<std::uint8_t, Processor::kBurst> items_;
 };
 
+// The headers of a packet and what follows its end, which the walk writes.
+inline void prefetch_packet(const Packet& packet) noexcept {
+  __builtin_prefetch(packet.data, 1);
+  __builtin_prefetch(packet.data + packet.length, 1);
+}
+
 struct Processor::Scratch {
   Scratch() noexcept {
     for (std::size_t i = 0; i < kBurst; ++i) steps[i].signed_headers = signed_headers[i];
@@ -57,6 +63,7 @@ struct Processor::Scratch {
   std::array<crypto::Job, kBurst> jobs;  // of the live, in their order
   std::array<Step, kBurst> steps;        // by item, as bundles
   std::array<Bundle, kBurst> bundles;
+  std::array<const PeerGroup*, kBurst> groups;
   std::array<std::array<std::uint8_t, kSignedHeadersMax>, kBurst> signed_headers;
   crypto::RandomStream random;
   std::uint16_t next_identification = 0;

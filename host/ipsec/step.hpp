@@ -22,6 +22,7 @@ struct Step {
   SecurityAssociation* association = nullptr;
   Headers headers;
   bool parsed = false;          // headers describe the packet as it now is
+  std::uint64_t hash = 0;       // of the SA's lookup that is under way, see SadView
   Mode mode = Mode::transport;  // outbound: as asked; inbound: set by finish
   std::uint64_t sequence = 0;
   std::uint32_t payload = 0;  // bytes for the SA's byte counter
