@@ -34,6 +34,7 @@ LEFT_OUT = {
 # (mode, inner family, outer family)
 SHAPES = [("transport", 4, 4), ("transport", 6, 6), ("tunnel", 4, 4), ("tunnel", 6, 6),
           ("tunnel", 6, 4), ("tunnel", 4, 6)]
+UDP_PORT = 4500
 PROTO = {"esp": "esp", "ah": "ah", "ipcomp": "comp"}
 
 
@@ -54,10 +55,14 @@ class Transform:
     bits: int = 0
     auth: Row | None = None
 
+    @property
+    def on_card(self):
+        return self.cipher is not None and self.cipher.name == "aes-gcm-16"
+
     def __str__(self):
         parts = [self.proto]
         if self.cipher:
-            parts.append(f"{self.cipher.name}/{self.bits}")
+            parts.append(f"{self.cipher.name}/{self.bits}" if self.bits else self.cipher.name)
         if self.auth:
             parts.append(self.auth.name)
         return " ".join(parts)
@@ -95,7 +100,7 @@ def transforms(rows):
     known = [row for row in rows if linux_name(row)]
     integrity = [row for row in known if row.kind == "integrity"]
     for row in known:
-        for bits in _key_sizes(row):
+        for bits in _key_sizes(row) if row.kind != "compression" else ():
             if row.kind == "aead":
                 yield Transform("esp", row, bits)
             elif row.kind == "cipher":
@@ -133,6 +138,15 @@ def bundles(rows):
     return [[inner, ah], [esp, ah], [inner, esp]]
 
 
+def compressions(rows):
+    """IPComp alone, under ESP, under AH, and under AH over ESP."""
+    [gcm, sha2] = find(rows, "aes-gcm-16", "hmac-sha2-256")
+    esp, ah = Transform("esp", gcm, 160), Transform("ah", auth=sha2)
+    for row in find(rows, "deflate"):
+        comp = Transform("ipcomp", row)
+        yield from ([comp], [comp, esp], [comp, ah], [comp, esp, ah])
+
+
 def all_cases(rows, rng, everything):
     """(group, case)"""
     some = list(selection(rows))
@@ -145,6 +159,17 @@ def all_cases(rows, rng, everything):
     for bundle in bundles(rows):
         for shape in SHAPES:
             yield "bundles", Case(bundle, shape, rng.random())
+    for turn, transform in enumerate(row for row in some if row.proto == "esp"):
+        for shape in SHAPES if everything else SHAPES[turn % 6:turn % 6 + 1]:
+            yield "ESP in UDP", Case([transform], shape, rng.random(), udp=True)
+    for transform in some:
+        if transform.proto == "ah":
+            for shape in SHAPES:
+                if shape[2] == 4:
+                    yield "AH align8", Case([transform], shape, rng.random(), align8=True)
+    for bundle in compressions(rows):
+        for shape in SHAPES:
+            yield "IPComp", Case(bundle, shape, rng.random())
     for window in (1, 31, 64, 128, 1024, 4096):
         for turn, bundle in enumerate(bundles(rows)):
             yield "windows", Case(bundle[:1], SHAPES[(turn + window) % 6], rng.random(), esn=True,
@@ -155,13 +180,16 @@ class Case:
     """SAs in both directions, and policies for them: `bundle` is the innermost transform first,
     where all but the first are in transport mode."""
 
-    def __init__(self, bundle, shape, seed, esn=False, window=32, saline="", linux="", udp=False):
+    def __init__(self, bundle, shape, seed, esn=False, window=32, udp=False, align8=False):
         self.bundle, self.esn, self.window, self.udp = bundle, esn, window, udp
+        self.align8 = align8
         self.mode, self.inner, self.outer = shape
         self.tunnel = self.mode == "tunnel"
-        self.saline_words, self.linux_words = saline, linux
+        self.compressed = bundle[0].proto == "ipcomp"
         rng = random.Random(seed)
-        self.spis = [[rng.randrange(256, 2**32) for _ in bundle] for _ in range(2)]
+        # A CPI has 16 bits, of which IANA keeps some (RFC 3173 §3.3).
+        self.spis = [[rng.randrange(256, 61440 if transform.proto == "ipcomp" else 2**32)
+                      for transform in bundle] for _ in range(2)]
         self.keys = [[self._keys(rng, transform) for transform in bundle] for _ in range(2)]
         self.mine, self.theirs = ENDS[False, self.outer]
 
@@ -173,6 +201,7 @@ class Case:
     def __str__(self):
         shape = f"{self.inner} in {self.outer}" if self.tunnel else f"IPv{self.outer}"
         extra = " esn" * self.esn + f" window {self.window}" * (self.window != 32)
+        extra += " in UDP" * self.udp + " align8" * self.align8
         return f"{' under '.join(map(str, self.bundle))} {self.mode} {shape}{extra}"
 
     def _sas(self):
@@ -189,54 +218,75 @@ class Case:
     def selectors(self):
         return NETWORKS[self.inner] if self.tunnel else (self.mine, self.theirs)
 
+    def _level(self, at):
+        """What does not shrink goes without IPComp (RFC 3173 §2.2)."""
+        return "use" if self.bundle[at].proto == "ipcomp" else f"unique:{at + 1}"
+
+    def _policies(self):
+        """(out or in as Saline sees it, selectors, tunnel's ends)"""
+        here, there = self.selectors()
+        return [("out", here, there, (self.mine, self.theirs)),
+                ("in", there, here, (self.theirs, self.mine))]
+
     def setkey(self):
         lines = ["flush; spdflush;"]
+        port = f"[{UDP_PORT}]" if self.udp else ""
         for source, destination, spi, at, transform, (key, auth_key) in self._sas():
-            line = (f"add {source} {destination} {transform.proto} {spi:#x} -m {self._mode(at)} "
+            proto = transform.proto + ("-udp" if self.udp else "")
+            line = (f"add {source}{port} {destination}{port} {proto} {spi:#x} -m {self._mode(at)} "
                     f"-u {at + 1}")
-            line += f" -r {self.window}" + " -esn" * self.esn + f" {self.saline_words}"
-            if transform.cipher:
+            if transform.proto != "ipcomp":
+                line += f" -r {self.window}" + " -esn" * self.esn
+            if self.align8:
+                line += " -f ah-align8"
+            if transform.proto == "ipcomp":
+                line += f" -C {transform.cipher.name}"
+            elif transform.cipher:
                 line += f" -E {transform.cipher.name}" + (f" 0x{key.hex()}" if key else "")
             if transform.auth:
                 line += f" -A {transform.auth.name} 0x{auth_key.hex()}"
             lines.append(line + ";")
-        here, there = self.selectors()
-        for direction, source, destination, ends in (("out", here, there, (self.mine, self.theirs)),
-                                                     ("in", there, here, (self.theirs, self.mine))):
+        for direction, source, destination, ends in self._policies():
             requests = [f"{transform.proto}/{self._mode(at)}/"
                         + ("-".join(ends) if self._mode(at) == "tunnel" else "")
-                        + f"/unique:{at + 1}"
-                        for at, transform in enumerate(self.bundle)]
+                        + f"/{self._level(at)}" for at, transform in enumerate(self.bundle)]
             lines.append(f"spdadd {source} {destination} any -P {direction} ipsec "
                          f"{' '.join(requests)};")
         return "\n".join(lines) + "\n"
+
+    def _linux_algorithms(self, transform, key, auth_key):
+        words = ""
+        if transform.proto == "ipcomp":
+            words += f" comp {linux_name(transform.cipher)}"
+        elif transform.cipher and transform.cipher.kind == "aead":
+            words += (f" aead {linux_name(transform.cipher)} 0x{key.hex()} "
+                      f"{transform.cipher.icv_bytes * 8}")
+        elif transform.cipher:
+            words += f" enc {linux_name(transform.cipher)} " + (f"0x{key.hex()}" if key else '""')
+        if transform.auth:
+            words += (f" auth-trunc {linux_name(transform.auth)} 0x{auth_key.hex()} "
+                      f"{transform.auth.icv_bytes * 8}")
+        return words
 
     def linux(self):
         lines = ["xfrm state flush", "xfrm policy flush"]
         for source, destination, spi, at, transform, (key, auth_key) in self._sas():
             line = (f"xfrm state add src {source} dst {destination} proto "
-                    f"{PROTO[transform.proto]} spi {spi:#x} "
-                    f"mode {self._mode(at)} reqid {at + 1} replay-window {self.window}")
-            flags = ["esn"] * self.esn + ["af-unspec"] * (self.inner != self.outer)
-            flags += ["align4"] * (transform.proto == "ah" and self.outer == 4)
-            line += "".join(f" flag {flag}" for flag in flags) + f" {self.linux_words}"
-            if transform.cipher and transform.cipher.kind == "aead":
-                line += (f" aead {linux_name(transform.cipher)} 0x{key.hex()} "
-                         f"{transform.cipher.icv_bytes * 8}")
-            elif transform.cipher:
-                line += f" enc {linux_name(transform.cipher)} " + (
-                    f"0x{key.hex()}" if key else '""')
-            if transform.auth:
-                line += (f" auth-trunc {linux_name(transform.auth)} 0x{auth_key.hex()} "
-                         f"{transform.auth.icv_bytes * 8}")
-            lines.append(line)
-        here, there = self.selectors()
-        for direction, source, destination, ends in (("in", here, there, (self.mine, self.theirs)),
-                                                     ("out", there, here,
-                                                      (self.theirs, self.mine))):
+                    f"{PROTO[transform.proto]} spi {spi:#x} mode {self._mode(at)} reqid {at + 1}")
+            if transform.proto != "ipcomp":
+                line += f" replay-window {self.window}" + " flag esn" * self.esn
+            if self.inner != self.outer:
+                line += " flag af-unspec"
+            if transform.proto == "ah" and self.outer == 4 and not self.align8:
+                line += " flag align4"
+            if self.udp:
+                line += f" encap espinudp {UDP_PORT} {UDP_PORT} 0.0.0.0"
+            lines.append(line + self._linux_algorithms(transform, key, auth_key))
+        for direction, source, destination, ends in self._policies():
             templates = [f"tmpl src {ends[0]} dst {ends[1]} proto {PROTO[transform.proto]} "
                          f"reqid {at + 1} mode {self._mode(at)}"
+                         + " level use" * (transform.proto == "ipcomp")
                          for at, transform in enumerate(self.bundle)]
-            lines.append(f"xfrm policy add src {source} dst {destination} dir {direction} "
-                         + " ".join(templates))
+            lines.append(f"xfrm policy add src {source} dst {destination} dir "
+                         f"{'in' if direction == 'out' else 'out'} " + " ".join(templates))
         return "ip -batch - <<'END'\n" + "\n".join(lines) + "\nEND"

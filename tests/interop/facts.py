@@ -102,6 +102,23 @@ def inner_source_outside_the_policy(rig, engine, rows, rng):
 
 
 @fact
+def outer_source_of_somebody_else(rig, engine, rows, rng):
+    """RFC 4301 §5.2 leaves it open. Linux takes the packet, Saline does not."""
+    case = key(rig, rows, TUNNEL, rng)
+    stream = Stream(rig, engine, case)
+    stream.protect(1, b"from elsewhere")
+    for frames in stream.frames.values():
+        packet = bytearray(frames[0])
+        packet[12:16] = socket.inet_aton("10.9.0.77")
+        packet[10:12] = bytes(2)
+        packet[10:12] = struct.pack("!H", checksum(bytes(packet[:20])))
+        frames[0] = bytes(packet)
+    linux, saline, _, dropped = stream.send()
+    check((linux, saline) == ([b"from elsewhere"], []), f"taken: {linux}, {saline}")
+    check(dropped == {"policy": 1}, f"Saline: {dropped}")
+
+
+@fact
 def pings_of_linux(rig, engine, rows, rng):
     """Linux speaks first."""
     for shape in cases.SHAPES:

@@ -1,6 +1,7 @@
 """Saline against the Linux kernel's IPsec, both directions: each transform that both know, every
 mode and pair of families. Of each case:
   - payloads of many sizes go out through Saline, are answered by Linux, and come back unchanged;
+  - with a card, it has carried what it can;
   - nothing but the SAs' packets is seen on the cable;
   - what Linux sent is opened by Saline's engine once more and made again from the same number and
     IV: equal to the bit;
@@ -14,6 +15,7 @@ Exit status: 0 held, 1 not, 77 skipped with a reason. Without --all, a selection
 import argparse
 import os
 import random
+import struct
 import sys
 import time
 
@@ -27,6 +29,7 @@ from bed import protocol_of, skip
 SIZES = [0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 64, 100, 255, 512, 700, 1023, 1300]
 SALINED = ["--mtu", "1500", "--set", "net.inet.ipsec.dfbit=2", "--set", "net.inet.ipsec.ecn=2"]
 PROTOCOL = {"esp": 50, "ah": 51, "ipcomp": 108}
+UDP = 17
 
 
 def upper_of(packet):
@@ -38,11 +41,16 @@ def upper_of(packet):
 
 def check_cable(rig_, case):
     """All packets since the last case are of the outermost SA, and number on from 1."""
+    outermost = case.bundle[-1]
     for direction, origin in enumerate((SALINE, LINUX)):
         numbers = []
         for packet in rig_.packets(origin):
             upper, rest = upper_of(packet)
-            outermost = case.bundle[-1]
+            if case.udp:
+                check(upper == UDP and rest[:4] == struct.pack("!HH", cases.UDP_PORT,
+                                                               cases.UDP_PORT),
+                      f"{origin} sent no UDP of port {cases.UDP_PORT}")
+                upper, rest = PROTOCOL["esp"], rest[8:]
             check(upper == PROTOCOL[outermost.proto], f"{origin} sent protocol {upper}")
             at = 4 if outermost.proto == "ah" else 0
             spi = int.from_bytes(rest[at:at + 4], "big")
@@ -51,11 +59,23 @@ def check_cable(rig_, case):
         check(numbers == list(range(1, len(numbers) + 1)), f"{origin} numbered {numbers}")
 
 
+def check_compression(rig_, case):
+    """Alone, IPComp shows: in both directions, not on all packets."""
+    for direction, origin in enumerate((SALINE, LINUX)):
+        kinds = [upper_of(packet) for packet in rig_.packets(origin)]
+        compressed = [rest for upper, rest in kinds if upper == PROTOCOL["ipcomp"]]
+        check(0 < len(compressed) < len(kinds),
+              f"{origin} compressed {len(compressed)} of {len(kinds)} packets")
+        for rest in compressed:
+            cpi = int.from_bytes(rest[2:4], "big")
+            check(cpi == case.spis[direction][0], f"{origin} sent CPI {cpi:#x}")
+
+
 def check_tampering(rig_, case, rng):
     def tamper(_, frame):
         if protocol_of(frame) == "link":
             return [frame]
-        head = 14 + (20 if frame[14] >> 4 == 4 else 40) + 12
+        head = 14 + (20 if frame[14] >> 4 == 4 else 40) + 8 * case.udp + 12
         at = rng.randrange(head, len(frame))
         return [frame[:at] + bytes([frame[at] ^ (1 << rng.randrange(8))]) + frame[at + 1:],
                 frame, frame]
@@ -77,12 +97,23 @@ def check_tampering(rig_, case, rng):
     check(dropped == {"icv": 1, "replay": 1}, f"Saline: {dropped}")
 
 
+def payload(rng, size, case):
+    """At random, or worth compressing."""
+    return (rng.randbytes(8) * (size // 8 + 1))[:size] if case.compressed else rng.randbytes(size)
+
+
 def run_case(rig_, engine_, case, rng):
     rig_.frames.clear()
     rig_.setkey(case.setkey())
     rig_.linux(case.linux())
-    rig_.echo(case.tunnel, case.inner, [rng.randbytes(size) for size in SIZES])
+    rig_.echo(case.tunnel, case.inner, [payload(rng, size, case) for size in SIZES])
+    if len(case.bundle) == 1 and case.compressed:
+        check_compression(rig_, case)
+        return
     check_cable(rig_, case)
+    if rig_.has_card and case.bundle[0].on_card and len(case.bundle) == 1 and not case.udp:
+        paths = [(sa["path"], sa["reason"]) for sa in rig_.status()["associations"]]
+        check(all(path == "card" for path, _ in paths), f"carried by {paths}")
     packets = rig_.packets(LINUX)
     compared = engine.compare_with_linux(engine_, case, packets)
     check(compared in (None, len(packets)), f"{compared} packets compared of {len(packets)}")
