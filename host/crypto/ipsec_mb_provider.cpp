@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "host/base/secret.hpp"
+#include "host/crypto/gcm_vaes.hpp"
 
 namespace saline::crypto::ipsec_mb {
 
@@ -22,8 +23,16 @@ bool counts_bytes(IMB_HASH_ALG hash) noexcept {
   return hash == IMB_AUTH_AES_XCBC || hash == IMB_AUTH_AES_CMAC || hash == IMB_AUTH_AES_CCM;
 }
 
+// In time that depends on the length alone; ICVs are multiples of 4 bytes.
 bool equal_macs(const std::uint8_t* a, const std::uint8_t* b, std::size_t bytes) noexcept {
-  return base::equal_constant_time({a, bytes}, {b, bytes});
+  std::uint32_t difference = 0;
+  for (std::size_t i = 0; i < bytes; i += 4) {
+    std::uint32_t x, y;
+    std::memcpy(&x, a + i, 4);
+    std::memcpy(&y, b + i, 4);
+    difference |= x ^ y;
+  }
+  return difference == 0;
 }
 
 void write_nonce(std::uint8_t* nonce, const MbSession& session, const Shape& shape,
@@ -57,7 +66,9 @@ MbProvider::MbProvider(std::unique_ptr<Provider> others)
       gmac_update_{manager_->gmac128_update, manager_->gmac192_update, manager_->gmac256_update},
       gmac_finalize_{manager_->gmac128_finalize, manager_->gmac192_finalize,
                      manager_->gmac256_finalize},
-      gathered_(new std::uint8_t[kGatherBytes]) {}
+      gathered_(new std::uint8_t[kGatherBytes]) {
+  own_gcm_ = others_ && manager_->used_arch < IMB_ARCH_AVX512 && gcm_vaes::runs_here();
+}
 
 std::string_view MbProvider::name() const noexcept {
   return others_ ? "ipsec-mb and openssl" : "ipsec-mb";
@@ -70,7 +81,7 @@ bool MbProvider::supports(const Algorithm* encryption, const Algorithm* integrit
 
 std::unique_ptr<Session> MbProvider::open(const SessionKeys& keys) {
   const bool left_to_others = others_ && !is_faster(*manager_, keys);
-  return left_to_others ? others_->open(keys) : open_session(*manager_, keys);
+  return left_to_others ? others_->open(keys) : open_session(*manager_, keys, own_gcm_);
 }
 
 void MbProvider::run(std::span<Job> burst) noexcept {
@@ -88,6 +99,9 @@ void MbProvider::run(std::span<Job> burst) noexcept {
     switch (shape.kind) {
       case Kind::gcm:
         job.result = run_gcm(session, shape, job);
+        break;
+      case Kind::gcm_vaes:
+        job.result = run_own_gcm(session, shape, job);
         break;
       case Kind::gmac:
         job.result = run_gmac(session, shape, job);
@@ -107,12 +121,7 @@ Result MbProvider::run_gcm(const MbSession& session, const Shape& shape, const J
   std::memcpy(nonce.data(), session.salt().data(), 4);
   std::memcpy(nonce.data() + 4, job.iv, 8);
   Slot aad;
-  aad.signed_bytes = job.authenticated[0].data();
-  aad.signed_length = job.authenticated[0].size();
-  if (!job.authenticated[1].empty() || !job.authenticated[2].empty()) {
-    make_room(job);
-    if (!gather(job, aad)) return Result::failed;
-  }
+  if (!join_aad(aad, job)) return Result::failed;
   const auto* const keys = reinterpret_cast<const gcm_key_data*>(session.block() + shape.seal_keys);
   const std::size_t length_class = shape.key_bytes / 8u - 2;
   auto* const text = const_cast<std::uint8_t*>(text_of(job));
@@ -124,6 +133,41 @@ Result MbProvider::run_gcm(const MbSession& session, const Shape& shape, const J
   alignas(16) std::array<std::uint8_t, 16> mac;
   gcm_open_[length_class](keys, &context_, text, text, job.text.size(), nonce.data(),
                           aad.signed_bytes, aad.signed_length, mac.data(), shape.icv_bytes);
+  if (equal_macs(mac.data(), job.icv, shape.icv_bytes)) return Result::ok;
+  base::wipe(job.text);
+  return Result::icv_mismatch;
+}
+
+bool MbProvider::join_aad(Slot& aad, const Job& job) noexcept {
+  aad.signed_bytes = job.authenticated[0].data();
+  aad.signed_length = job.authenticated[0].size();
+  if (job.authenticated[1].empty() && job.authenticated[2].empty()) return true;
+  make_room(job);
+  return gather(job, aad);
+}
+
+Result MbProvider::run_own_gcm(const MbSession& session, const Shape& shape,
+                               const Job& job) noexcept {
+  alignas(16) std::array<std::uint8_t, 16> nonce;
+  write_nonce(nonce.data(), session, shape, job.iv);
+  Slot aad;
+  if (!join_aad(aad, job)) return Result::failed;
+  const auto* const block = reinterpret_cast<const std::uint8_t*>(session.block());
+  const gcm_vaes::Message message{block + shape.seal_keys,
+                                  block + shape.hash_keys[0],
+                                  shape.key_bytes / 4 + 6,
+                                  nonce.data(),
+                                  aad.signed_bytes,
+                                  aad.signed_length,
+                                  const_cast<std::uint8_t*>(text_of(job)),
+                                  job.text.size()};
+  alignas(16) std::array<std::uint8_t, 16> mac;
+  if (job.direction == Direction::seal) {
+    gcm_vaes::seal(message, mac.data());
+    std::memcpy(job.icv, mac.data(), shape.icv_bytes);
+    return Result::ok;
+  }
+  gcm_vaes::open(message, mac.data());
   if (equal_macs(mac.data(), job.icv, shape.icv_bytes)) return Result::ok;
   base::wipe(job.text);
   return Result::icv_mismatch;

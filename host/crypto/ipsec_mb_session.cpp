@@ -11,6 +11,7 @@
 
 #include "host/base/error.hpp"
 #include "host/base/secret.hpp"
+#include "host/crypto/gcm_vaes.hpp"
 #include "host/crypto/key_memory.hpp"
 
 namespace saline::crypto::ipsec_mb {
@@ -110,6 +111,13 @@ GcmLayout find_gcm_layout(IMB_MGR& manager) {
 }
 
 // ---- shapes
+
+void shape_own_gcm(Shape& shape) {
+  shape.kind = Kind::gcm_vaes;
+  shape.seal_keys = shape.open_keys = kHead;
+  shape.hash_keys[0] = static_cast<std::uint16_t>(kHead + round_key_bytes(shape.key_bytes));
+  shape.bytes = static_cast<std::uint16_t>(shape.hash_keys[0] + gcm_vaes::kPowerBytes);
+}
 
 void shape_gcm(Shape& shape, IMB_MGR& manager) {
   const GcmLayout& layout = gcm_layout(manager);
@@ -212,6 +220,14 @@ void expand_cipher(IMB_MGR& manager, const Shape& shape, std::span<const std::ui
       break;
     case Method::aes_gcm:
     case Method::aes_gmac: {
+      if (shape.kind == Kind::gcm_vaes) {
+        expand_aes(manager, key, seal, unused.data());
+        base::wipe(unused);
+        gcm_vaes::expand_powers(reinterpret_cast<const std::uint8_t*>(seal),
+                                shape.key_bytes / 4 + 6,
+                                reinterpret_cast<std::uint8_t*>(block + shape.hash_keys[0]));
+        break;
+      }
       auto* const data = reinterpret_cast<gcm_key_data*>(seal);
       if (key.size() == 16)
         IMB_AES128_GCM_PRE(&manager, key.data(), data);
@@ -283,7 +299,7 @@ const Algorithm* keyed_by_cipher(const SessionKeys& keys) noexcept {
                                                                                  : nullptr;
 }
 
-Shape shape_of(IMB_MGR& manager, const SessionKeys& keys) {
+Shape shape_of(IMB_MGR& manager, const SessionKeys& keys, bool own_gcm) {
   Shape shape;
   const Algorithm* const cipher = keyed_by_cipher(keys);
   if (cipher != nullptr) {
@@ -300,7 +316,9 @@ Shape shape_of(IMB_MGR& manager, const SessionKeys& keys) {
     // AH's GMAC is told from ESP's by having no cipher: only ESP's signs the IV by itself.
     if (cipher == keys.integrity) shape.integrity = Method::aes_gmac;
     if (cipher->method == Method::aes_ccm && shape.key_bytes == 24) refuse();
-    if (cipher->method == Method::aes_gcm || cipher->method == Method::aes_gmac)
+    if (cipher->method == Method::aes_gcm && own_gcm)
+      shape_own_gcm(shape);
+    else if (cipher->method == Method::aes_gcm || cipher->method == Method::aes_gmac)
       shape_gcm(shape, manager);
     else
       shape_aead(shape);
@@ -399,12 +417,12 @@ bool is_faster(const IMB_MGR& manager, const SessionKeys& keys) noexcept {
          keys.encryption_key.size() - keys.encryption->salt_bytes != 24;
 }
 
-std::unique_ptr<Session> open_session(IMB_MGR& manager, const SessionKeys& keys) {
+std::unique_ptr<Session> open_session(IMB_MGR& manager, const SessionKeys& keys, bool own_gcm) {
   if (!supports(keys.encryption, keys.integrity)) refuse();
   if (keys.icv_bytes != 0 && !is_null(keys.integrity) &&
       keys.icv_bytes != keys.integrity->icv_bytes)
     refuse();
-  const Shape shape = shape_of(manager, keys);
+  const Shape shape = shape_of(manager, keys, own_gcm);
   const std::uint8_t index = add_shape(shape);
   auto* const block = static_cast<std::byte*>(allocate_key_memory(shape.bytes));
   const Algorithm* const cipher = keyed_by_cipher(keys);

@@ -29,10 +29,11 @@ Manager make_sha_ni_manager(const IMB_MGR& first);
 
 // How run() handles a job.
 enum class Kind : std::uint8_t {
-  gcm,      // one call per packet: the library has no lanes for it, and no cheaper way
-  gmac,     // the same, text signed in the clear
-  chained,  // cipher and hash, either possibly null: multi-buffer jobs
-  aead,     // AES-CCM and ChaCha20-Poly1305: multi-buffer jobs
+  gcm,       // one call per packet: the library has no lanes for it, and no cheaper way
+  gcm_vaes,  // the same by our own code, see gcm_vaes.hpp
+  gmac,      // the same, text signed in the clear
+  chained,   // cipher and hash, either possibly null: multi-buffer jobs
+  aead,      // AES-CCM and ChaCha20-Poly1305: multi-buffer jobs
 };
 
 struct Shape {
@@ -96,6 +97,6 @@ bool supports(const Algorithm* encryption, const Algorithm* integrity) noexcept;
 // OpenSSL.
 bool is_faster(const IMB_MGR& manager, const SessionKeys& keys) noexcept;
 // Throws as Provider::open does.
-std::unique_ptr<Session> open_session(IMB_MGR& manager, const SessionKeys& keys);
+std::unique_ptr<Session> open_session(IMB_MGR& manager, const SessionKeys& keys, bool own_gcm);
 
 }  // namespace saline::crypto::ipsec_mb
