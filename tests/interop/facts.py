@@ -7,9 +7,10 @@ import struct
 
 import bed
 import cases
-from rig import ECHO_PORT, ENDS, LINUX, SALINE, check, grown
+from rig import ECHO_PORT, ENDS, LINUX, SALINE, Failure, check, grown
 from stream import TRANSPORT, TUNNEL, Stream, checksum, ipv4, key, refusals, udp, walk
 
+MTU_DISCOVER, PMTUDISC_DONT, PMTUDISC_DO = 10, 0, 2  # linux/in.h
 FACTS = {}
 
 
@@ -151,7 +152,8 @@ def outer_headers(rig, engine, rows, rng):
             rig.linux(f"ping -n -c 1 -W 2 -Q {tos} -M {discover} -t 33 192.168.1.1")
             probe = rig.probe(True, 4)
             probe.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
-            probe.setsockopt(socket.IPPROTO_IP, 10, 2 if discover == "do" else 0)  # MTU_DISCOVER
+            probe.setsockopt(socket.IPPROTO_IP, MTU_DISCOVER,
+                             PMTUDISC_DO if discover == "do" else PMTUDISC_DONT)
             rig.echo(True, 4, [b"header"])
     probe.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0)
     seen = set()
@@ -224,8 +226,29 @@ def packets_too_big(rig, engine, rows, rng):
         check(linux == saline, f"{case}: Linux tells {linux}, Saline {saline}")
         check(name != "aes-gcm-16" or saline == 1446, f"{case}: {saline}")
         probe = rig.probe(True, 4)
-        probe.setsockopt(socket.IPPROTO_IP, 10, 2)
+        probe.setsockopt(socket.IPPROTO_IP, MTU_DISCOVER, PMTUDISC_DO)
         rig.echo(True, 4, [bytes(saline - 28)])
+
+
+@fact
+def datagrams_larger_than_the_mtu(rig, engine, rows, rng):
+    """Fragments before and after protection, whoever makes them. DPDK's af_packet port has the
+    kernel put IPv4 fragments together, and holds frames of 2048 bytes."""
+    for shape in cases.SHAPES:
+        case = key(rig, rows, shape, rng)
+        probe = rig.probe(case.tunnel, case.inner)
+        if case.inner == 4:
+            probe.setsockopt(socket.IPPROTO_IP, MTU_DISCOVER, PMTUDISC_DONT)
+        else:  # the host is told what fits
+            probe.sendto(bytes(1450), (ENDS[case.tunnel, 6][1], 9))
+            rig.settle()
+        for size in (1450, 1472, 1800, 2900, 6000):
+            if size > 1800 and case.outer == 4 and not rig.has_card:
+                break
+            try:
+                rig.echo(case.tunnel, case.inner, [rng.randbytes(size)])
+            except Failure as failure:
+                raise Failure(f"{case}: {failure}") from None
 
 
 @fact

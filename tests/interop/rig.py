@@ -83,7 +83,7 @@ class Rig:
 
     def _settle_saline(self):
         mac = MAC.hex(":")
-        for step in (["address", "add", "fd01::1/128", "dev", "lo"],
+        for step in (["address", "add", "fd01::1/128", "dev", "lo", "nodad"],
                      ["route", "add", "fd02::/64", "via", "fd09::2", "dev", "saline0", "src",
                       "fd01::1"],
                      ["neighbour", "replace", "10.9.0.2", "lladdr", mac, "dev", "saline0"],

@@ -117,10 +117,6 @@ class SignHighHalf:
         return self.mac.finalize()
 
 
-class Refused(Exception):
-    """Our side does not carry this."""
-
-
 class Case:
     def __init__(self, rng, tool, transform, mode, outer, inner, esn):
         proto, cipher, their_cipher, size, auth, their_auth, auth_size = transform
@@ -177,8 +173,7 @@ class Case:
 
     def ours_to_scapy(self, rng, plain):
         ready = self.tool.ask(self.command)
-        if ready != ["ok"]:
-            raise Refused(" ".join(ready[1:]))
+        assert ready == ["ok"], f"{self.name}: {ready}"
         answer = self.tool.ask("out " + bytes(plain).hex())
         assert answer[0] == "pass", f"{self.name}: our side refused: {answer}"
         wire = bytes.fromhex(answer[1])
@@ -227,16 +222,10 @@ def main():
     rng = random.Random(seed)
     scapy_algorithms.add()
     tool = Tool(sys.argv[1])
-    ran, refused = 0, 0
     tried = list(transforms(tool))
-    for transform in tried:
-        try:
-            ran += try_transform(rng, tool, transform)
-        except Refused as reason:
-            refused += 1
-            print(f"not tried: {transform[1]} {transform[4]}: {reason}")
+    ran = sum(try_transform(rng, tool, transform) for transform in tried)
     print(f"{ran} packets in both directions, each with its altered twin")
-    assert ran == 12 * (len(tried) - refused) and ran >= 12 * 30, ran
+    assert ran == 12 * len(tried) and len(tried) >= 50, ran
     return 0
 
 
