@@ -192,7 +192,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, SpdOracle,
                                          Shape{0, 128, 256, false}, Shape{10, 16, 3, false}));
 
 // Many flows, many prefixes, and none of the nesting: the shape of a gateway's table.
-TEST(SpdOracle, TenThousandSitesInEitherOrder) {
+TEST(SpdOracle, D14TenThousandSitesInEitherOrder) {
   Source random(seed(), Shape{16, 24, 256, false});
   for (const bool reversed : {false, true}) {
     std::vector<Policy> policies;
