@@ -335,6 +335,21 @@ TEST(Placement, AddressesThatComeLaterTurnAnUnusedSa) {
   EXPECT_EQ(bed.card.removed, 1u);
 }
 
+// An unused SA turns with the address; a used one stays in the card, where its number is, and the
+// software path takes nothing for it meanwhile.
+TEST(Placement, D13AMovedAddressTurnsUnusedSasAndUsedOnesFailClosed) {
+  EngineBed bed;
+  bed.add(EngineBed::sa(0x1001, "10.0.0.2", "10.0.0.1"));
+  bed.card.held.begin()->second = {1, 100};
+  bed.add(EngineBed::sa(0x1002, "10.0.0.2", "10.0.0.1"));
+  bed.engine.set_local_addresses({base::Address::parse("10.0.0.77")});
+  EXPECT_EQ(bed.entry(0x1002, "10.0.0.1").role.direction, SaDirection::outbound);
+  EXPECT_EQ(bed.entry(0x1001, "10.0.0.1").role.direction, SaDirection::inbound);
+  EXPECT_TRUE(bed.entry(0x1001, "10.0.0.1").association->offloaded());
+  bed.engine.set_local_addresses({base::Address::parse("10.0.0.1")});
+  EXPECT_EQ(bed.entry(0x1002, "10.0.0.1").role.direction, SaDirection::inbound);
+}
+
 TEST(Placement, SaInsideABundleStaysOutOfTheCard) {
   EngineBed bed;
   Message bundle = EngineBed::policy({EngineBed::transport(50), EngineBed::transport(51)});
