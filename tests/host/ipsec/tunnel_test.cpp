@@ -163,6 +163,123 @@ TEST(OuterHeader, DfBitFollowsTheVariable) {
   EXPECT_FALSE(outer_df(DfBit::copy, kInner6));
 }
 
+struct ClassCase {
+  const char* outer;
+  bool ipv6_inner;
+  int tunnel_dscp;  // -1: copy
+  Ecn ecn;
+  std::uint32_t flags;
+  std::uint8_t inner;
+  std::uint8_t expected;
+};
+class OuterClass : public testing::TestWithParam<ClassCase> {};
+
+TEST_P(OuterClass, D10_CarriesWhatIsConfiguredAndNothingElse) {
+  const ClassCase& row = GetParam();
+  SaSpec spec = row.outer == std::string("4") ? kOver4 : kOver6;
+  Host host;
+  host.settings.copy_dscp = row.tunnel_dscp < 0;
+  host.settings.tunnel_dscp = static_cast<std::uint8_t>(std::max(row.tunnel_dscp, 0));
+  host.settings.ipv4.ecn = host.settings.ipv6.ecn = row.ecn;
+  SaConfig config = config_of(spec);
+  config.flags = row.flags;
+  host.add(std::move(config));
+  Buffer buffer(with_class(row.ipv6_inner ? kInner6 : kInner4, row.inner));
+  ASSERT_EQ(host.protect(buffer, policy_for({spec})).outcome, Outcome::pass);
+  EXPECT_EQ(traffic_class(buffer.bytes().data()), row.expected);
+}
+
+constexpr auto kForbidden = Ecn::forbidden, kFriendly = Ecn::friendly, kNormal = Ecn::rfc6040;
+INSTANTIATE_TEST_SUITE_P(Rows, OuterClass,
+                         testing::Values(ClassCase{"4", false, -1, kForbidden, 0, 0xB9, 0xB8},
+                                         ClassCase{"4", true, -1, kForbidden, 0, 0xB9, 0xB8},
+                                         ClassCase{"6", false, -1, kForbidden, 0, 0xB9, 0xB8},
+                                         ClassCase{"6", true, -1, kForbidden, 0, 0xB9, 0xB8},
+                                         ClassCase{"4", false, 0, kForbidden, 0, 0xB9, 0x00},
+                                         ClassCase{"6", true, 0, kForbidden, 0, 0xB9, 0x00},
+                                         ClassCase{"4", false, 46, kForbidden, 0, 0x29, 0xB8},
+                                         ClassCase{"6", false, 46, kNormal, 0, 0x29, 0xB9},
+                                         ClassCase{"4", false, -1, kNormal, 0, 0xB9, 0xB9},
+                                         ClassCase{"4", false, -1, kNormal, 0, 0xBB, 0xBB},
+                                         ClassCase{"4", false, -1, kFriendly, 0, 0xBB, 0xBA},
+                                         ClassCase{"6", true, -1, kFriendly, 0, 0xBB, 0xBA},
+                                         ClassCase{"4", false, -1, kNormal, kFlagNoEcn, 0xBB, 0xB8},
+                                         ClassCase{"6", true, -1, kNormal, kFlagNoEcn, 0xB9, 0xB8},
+                                         ClassCase{"4", false, -1, kNormal, kFlagDecapDscp, 0xB9,
+                                                   0xB9}));
+
+TEST(SaFlags, NoEcnLeavesMarksOutside) {
+  Settings settings;
+  settings.ipv4.ecn = Ecn::rfc6040;
+  Bytes wire = protect(kOver4, with_class(kInner4, 2), settings);
+  set_ecn(wire.data(), 3);
+  Host host;
+  host.settings = settings;
+  SaConfig config = config_of(kOver4);
+  config.flags = kFlagNoEcn;
+  host.add(std::move(config));
+  Buffer buffer(wire);
+  ASSERT_EQ(host.open(buffer).reason, DropReason::none);
+  EXPECT_EQ(buffer.bytes(), with_class(kInner4, 2));
+}
+
+TEST(SaFlags, DecapDscpTakesTheOuterDscpInside) {
+  for (const Bytes& inner : {kInner4, kInner6}) {
+    for (const bool wanted : {false, true}) {
+      Bytes wire = protect(kOver4, with_class(inner, 0x28 | 2), Settings{});
+      set_traffic_class(wire.data(), 0xB8);
+      Host host;
+      SaConfig config = config_of(kOver4);
+      config.flags = wanted ? kFlagDecapDscp : 0;
+      host.add(std::move(config));
+      Buffer buffer(wire);
+      ASSERT_EQ(host.open(buffer).reason, DropReason::none);
+      EXPECT_EQ(buffer.bytes(), with_class(inner, wanted ? 0xB8 | 2 : 0x28 | 2));
+    }
+  }
+}
+
+TEST(SaFlags, NoPmtuDiscoveryClearsTheOuterDfWhateverTheVariable) {
+  Bytes df = kInner4;
+  df[6] = 0x40;
+  base::store16(&df[10], ipv4_header_checksum(std::span(df).first(20)));
+  for (const DfBit mode : {DfBit::clear, DfBit::set, DfBit::copy}) {
+    Host host;
+    host.settings.ipv4.df_bit = mode;
+    SaConfig config = config_of(kOver4);
+    config.flags = kFlagNoPathMtu;
+    host.add(std::move(config));
+    Buffer buffer(df);
+    host.protect(buffer, policy_for({kOver4}));
+    EXPECT_EQ(buffer.bytes()[6], 0);
+  }
+}
+
+TEST(OuterHeader, TtlIsFixedOrAsInner) {
+  Bytes inner4 = kInner4, inner6 = kInner6;
+  inner4[8] = 17;
+  base::store16(&inner4[10], ipv4_header_checksum(std::span(inner4).first(20)));
+  inner6[7] = 18;
+  for (const int ttl : {0, 1, 64, 255}) {
+    Settings settings;
+    settings.tunnel_hop_limit = static_cast<std::uint8_t>(ttl);
+    EXPECT_EQ(protect(kOver4, inner4, settings)[8], ttl != 0 ? ttl : 17);
+    EXPECT_EQ(protect(kOver4, inner6, settings)[8], ttl != 0 ? ttl : 18);
+    EXPECT_EQ(protect(kOver6, inner4, settings)[7], ttl != 0 ? ttl : 17);
+    EXPECT_EQ(protect(kOver6, inner6, settings)[7], ttl != 0 ? ttl : 18);
+  }
+}
+
+TEST(OuterHeader, D10_FlowLabelIsZeroUnlessCopied) {
+  Bytes inner = kInner6;
+  base::store32(inner.data(), 0x6B8ABCDE);
+  Settings settings;
+  EXPECT_EQ(base::load32(protect(kOver6, inner, settings).data()), 0x6B800000u);
+  settings.copy_flow_label = true;
+  EXPECT_EQ(base::load32(protect(kOver6, inner, settings).data()), 0x6B8ABCDEu);
+  EXPECT_EQ(base::load32(protect(kOver6, kInner4, settings).data()) & 0xFFFFF, 0u);
+}
+
 TEST(OuterHeader, DscpCanBeKeptInside) {
   Settings settings;
   settings.copy_dscp = false;
