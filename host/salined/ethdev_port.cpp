@@ -81,7 +81,7 @@ class Ethdev : public EthdevPort {
     conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_SECURITY;
     if (mtu) conf.rxmode.mtu = *mtu;
     check(rte_eth_dev_configure(id_, 1, 1, &conf), "be configured");
-    if (mtu) check(rte_eth_dev_set_mtu(id_, *mtu), "have that MTU");
+    if (mtu && *mtu != this->mtu()) check(rte_eth_dev_set_mtu(id_, *mtu), "have that MTU");
     std::uint16_t receive_entries = kDescriptors, transmit_entries = kDescriptors;
     check(rte_eth_dev_adjust_nb_rx_tx_desc(id_, &receive_entries, &transmit_entries),
           "size its rings");

@@ -139,7 +139,7 @@ class Host:
         # and packets of the other host's addresses are not expected here.
         self.run("sysctl", "-qw", "net.ipv6.conf.cable.disable_ipv6=1",
                  "net.ipv4.conf.cable.rp_filter=1", "net.ipv4.conf.all.rp_filter=1")
-        self.run("ip", "link", "set", "cable", "mtu", "1500", "arp", "off", "up")
+        self.run("ip", "link", "set", "cable", "mtu", str(self.bed.mtu), "arp", "off", "up")
         self.run("ip", "link", "set", "lo", "up")
         command = ["ip", "netns", "exec", self.namespace, f"{self.bed.build}/bin/salined",
                    "--no-huge", "--memory", "128", "--wire-port", self.bed.wire,
@@ -206,25 +206,67 @@ class Host:
         return int(found.group(1)) if found else 0
 
 
+class Router:
+    """Between the two hosts: 10.19.N.254 to host N, whose address there is 10.19.N.1; the way to
+    the right one is narrow. Its kernel forwards, fragments and complains as any router's."""
+
+    def __init__(self, mtu):
+        self.namespace, self.mtu = f"saline-{os.getpid()}-r", mtu
+
+    def make(self, hosts):
+        run("ip", "netns", "add", self.namespace)
+        for host in hosts:
+            device = f"to{host.number}"
+            run("ip", "link", "add", "cable", "netns", host.namespace, "type", "veth", "peer",
+                "name", device, "netns", self.namespace)
+            self.run("ip", "address", "add", f"10.19.{host.number}.254/24", "dev", device)
+            self.run("ip", "link", "set", device, "up")
+        # Of the route, since a veth pair takes no larger frame either way than its narrower end.
+        self.run("ip", "route", "replace", "10.19.2.0/24", "dev", "to2", "src", "10.19.2.254",
+                 "mtu", str(self.mtu))
+        self.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+
+    def connect(self, host):
+        """Once the host's daemon runs; from then on the other host is reached by the router."""
+        peer = 3 - host.number
+        host.run("ip", "address", "add", f"10.19.{host.number}.1/24", "dev", "saline0")
+        host.run("ip", "route", "add", f"10.19.{peer}.0/24", "via", f"10.19.{host.number}.254")
+        host.run("ip", "route", "replace", f"192.168.{peer}.0/24", "via",
+                 f"10.19.{host.number}.254", "dev", "saline0", "src", host.inner)
+
+    def run(self, *command):
+        return run("ip", "netns", "exec", self.namespace, *command)
+
+
 class Bed:
+    mtu = 1500  # of the cable
+
     def __init__(self, build, wire):
         self.build, self.wire = build, wire
+        self.router = None
         self.folder = tempfile.mkdtemp(prefix="saline-system-")
         self.left, self.right = Host(self, 1), Host(self, 2)
 
     def up(self, *options):
         for host in (self.left, self.right):
             host.make()
-        run("ip", "link", "add", "cable", "netns", self.left.namespace, "type", "veth", "peer",
-            "name", "cable", "netns", self.right.namespace)
+        if self.router:
+            self.router.make((self.left, self.right))
+        else:
+            run("ip", "link", "add", "cable", "netns", self.left.namespace, "type", "veth", "peer",
+                "name", "cable", "netns", self.right.namespace)
         for host in (self.left, self.right):
             host.start(*options)
+            if self.router:
+                self.router.connect(host)
 
     def down(self, failed):
         for host in (self.left, self.right):
             host.remove()
             if failed and os.path.exists(host.log):
                 print(f"--- log of host {host.number}:\n{open(host.log).read()}", flush=True)
+        if self.router:
+            run("ip", "netns", "delete", self.router.namespace, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def cable(self):
@@ -232,7 +274,8 @@ class Bed:
 
 
 @contextlib.contextmanager
-def bed(build, wire, *options):
+def bed(build, wire, *options, router=None, mtu=1500):
+    """router: a Router, else the hosts share one cable; mtu: of the cable."""
     require_privileges()
 
     def end(number, _):
@@ -240,6 +283,7 @@ def bed(build, wire, *options):
 
     signal.signal(signal.SIGTERM, end)
     hosts = Bed(build, wire)
+    hosts.router, hosts.mtu = router, mtu
     failed = True
     try:
         hosts.up(*options)

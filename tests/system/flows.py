@@ -6,11 +6,13 @@ Exit status: 0 held, 1 not, 77 skipped with a reason.
 
 import os
 import re
+import socket
 import sys
+import threading
 import time
 
 import pfkey
-from bed import bed, eventually, expect, protocol_of, skip
+from bed import Router, bed, eventually, expect, inside, protocol_of, skip
 from pfkey import (AH, AES_CBC, DES3_CBC, ESP, GCM_128, GCM_256, HMAC_SHA1, HMAC_SHA256, IN, IPSEC,
                    OUT, PROTO_AH, PROTO_ESP, REQUIRE, TRANSPORT, TUNNEL, USE, request)
 
@@ -326,6 +328,121 @@ def too_big(hosts, path):
     expect(" 1 received" in ping(mtu - 28), f"ping of {mtu} bytes passes")
 
 
+def stream(hosts, source, destination, count):
+    """Sends that many bytes over TCP; those that arrived in time, and the sender's segment size."""
+    arrived = bytearray()
+    with inside(hosts.right.namespace):
+        server = socket.create_server((destination, 5000))
+    with inside(hosts.left.namespace):
+        client = socket.socket()
+    server.settimeout(20)
+    client.settimeout(20)
+
+    def receive():
+        connection, _ = server.accept()
+        connection.settimeout(20)
+        while data := connection.recv(65536):
+            arrived.extend(data)
+
+    reader = threading.Thread(target=receive, daemon=True)
+    reader.start()
+    client.bind((source, 0))
+    client.connect((destination, 5000))
+    client.sendall(bytes(range(256)) * (count // 256))
+    segment = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+    client.close()
+    reader.join(30)
+    server.close()
+    return arrived == bytes(range(256)) * (count // 256), segment
+
+
+def narrow_path(hosts, _):
+    """A router in between whose next link is narrow: its ICMP is about ESP, the host hears of its
+    own packets what fits them."""
+    key_both(hosts, ESP, "10.19.1.1", "10.19.2.1", (0xb001, 0xb002), encrypt=GCM_128, mode=TUNNEL)
+    police_both(hosts, "192.168.1.0/24", "192.168.2.0/24",
+                [request(PROTO_ESP, TUNNEL, ends=("10.19.1.1", "10.19.2.1"))],
+                [request(PROTO_ESP, TUNNEL, ends=("10.19.2.1", "10.19.1.1"))])
+    left = hosts.left
+    eventually(lambda: left.ping("192.168.1.1", "192.168.2.1", 1, 1) == 1, "the way is found", 15)
+
+    def ping(size, *options):
+        return left.run("ping", "-n", "-c", "1", "-W", "2", "-s", str(size), "-I", "192.168.1.1",
+                        *options, "192.168.2.1", check=False).stdout
+
+    expect(left.status()["flows"]["inbound"]["path_mtu_learned"] == 0, "nothing learned yet")
+    expect(" 0 received" in ping(1372, "-M", "do"), "the first of 1400 bytes is lost")
+    eventually(lambda: left.status()["flows"]["inbound"]["path_mtu_learned"] == 1,
+               "the router's word about ESP is believed")
+    found = re.search(r"mtu ?= ?(\d+)", ping(1372, "-M", "do"))
+    # Of the link's 1300: outer header 20, ESP 8, IV 8, ICV 16, trailer 2.
+    expect(found is not None and found.group(1) == "1246", "the next one is told: 1246")
+    expect(" 1 received" in ping(1246 - 28, "-M", "do"), "1246 bytes pass")
+    expect(" 1 received" in ping(4000, "-M", "dont"), "4000 bytes pass in fragments")
+    whole, segment = stream(hosts, "192.168.1.1", "192.168.2.1", 1 << 20)
+    expect(whole, f"TCP brings 1 MiB across, in segments of {segment}")
+    expect(segment <= 1206, "which fit the path")
+
+
+def fragments(hosts, _):
+    """Transport mode takes whole packets: what the host has fragmented is put together, protected
+    and fragmented again, and the other side does the reverse; the same for ports."""
+    key_both(hosts, ESP, "10.9.0.1", "10.9.0.2", (0xc001, 0xc002), encrypt=GCM_128)
+    police_both(hosts, "10.9.0.1", "10.9.0.2", [request(PROTO_ESP, TRANSPORT)])
+    key_both(hosts, ESP, "fd09::1", "fd09::2", (0xc003, 0xc004), encrypt=GCM_128)
+    police_both(hosts, "fd09::1", "fd09::2", [request(PROTO_ESP, TRANSPORT)])
+    for source, destination in (("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")):
+        cable = hosts.cable()
+        for size in (1400, 3000, 20000, 65000):
+            expect(hosts.left.ping(source, destination, 2, size=size) == 2,
+                   f"pings of {size} bytes to {destination} answered")
+        kinds = {protocol_of(frame) for frame in cable.frames()
+                 if frame[12:14] == b"\x08\x00"}
+        expect(kinds <= {"esp", "link"}, "IPv4 on the cable is ESP")
+    outbound, inbound = (hosts.left.status()["flows"][way] for way in ("outbound", "inbound"))
+    expect(outbound["reassembled"] >= 12 and inbound["reassembled"] >= 12, "put together")
+    expect(outbound["fragmented"] >= 12, "and sent in fragments")
+    for host in (hosts.left, hosts.right):
+        expect(host.drops("fragment") == 0 and host.drops("reassembly") == 0, "none refused")
+
+
+def fragment_after(hosts, path):
+    """The outer packet in fragments; and a port's MTU of the inner one."""
+    gcm_tunnel(hosts, path)
+    cable = hosts.cable()
+    answer = hosts.left.run("ping", "-n", "-c", "3", "-i", "0.1", "-M", "dont", "-s", "1472", "-I",
+                            "192.168.1.1", "192.168.2.1", check=False).stdout
+    expect(" 3 received" in answer, "pings of 1500 bytes answered")
+    pieces = [frame for frame in cable.frames()
+              if protocol_of(frame) == "esp" and frame[20] & 0x3f | frame[21]]
+    expect(len(pieces) == 12, f"{len(pieces)} fragments of ESP")
+    expect(hosts.right.status()["flows"]["inbound"]["reassembled"] == 3, "put together")
+
+
+def jumbo(hosts, path):
+    gcm_tunnel(hosts, path)
+    answer = hosts.left.run("ping", "-n", "-c", "3", "-i", "0.1", "-M", "do", "-s", "8872", "-I",
+                            "192.168.1.1", "192.168.2.1", check=False).stdout
+    expect(" 3 received" in answer, "pings of 8900 bytes answered")
+    whole, segment = stream(hosts, "192.168.1.1", "192.168.2.1", 1 << 20)
+    expect(whole and segment > 8000, f"TCP brings 1 MiB across, in segments of {segment}")
+
+
+def mss_clamp(hosts, path):
+    gcm_tunnel(hosts, path)
+    whole, segment = stream(hosts, "192.168.1.1", "192.168.2.1", 1 << 16)
+    # 12 bytes of each segment are the timestamp option.
+    expect(whole and segment <= 1000 - 12, f"TCP in segments of {segment}")
+
+
+def discard_told(hosts, _):
+    client = hosts.left.client()
+    client.policy(OUT, "10.9.0.1", "10.9.0.2", pfkey.DISCARD, proto=1)
+    answer = hosts.left.run("ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", "-I", "10.9.0.1",
+                            "10.9.0.2", check=False).stdout
+    expect("filtered" in answer, "the sender is told that it is prohibited")
+
+
 def shutdown(hosts, path):
     """A daemon at rest costs next to nothing; its end leaves nothing."""
     gcm_tunnel(hosts, path)
@@ -369,8 +486,18 @@ FLOWS = {
     "default_discard": (default_discard, ("--set", "net.inet.ipsec.def_policy=0")),
     "use_level": (use_level, ()),
     "too_big": (too_big, ("--mtu", "1500")),
+    "narrow_path": (narrow_path, ("--set", "net.inet.ipsec.dfbit=2")),
+    "fragments": (fragments, ()),
+    "fragment_after": (fragment_after, ("--mtu", "1500", "--set", "net.saline.fragment_after=1")),
+    "jumbo": (jumbo, ("--mtu", "8900", "--wire-mtu", "9000")),
+    "mss_clamp": (mss_clamp, ("--set", "net.saline.mss_clamp=1000")),
+    "discard_told": (discard_told, ("--set", "net.saline.icmp_prohibited=1")),
     "shutdown": (shutdown, ()),
 }
+
+# What some flows ask of the bed beyond a cable of 1500 bytes.
+BEDS = {"narrow_path": lambda: {"router": Router(1300)}, "jumbo": lambda: {"mtu": 9000}}
+PCAP = ("narrow_path", "fragments", "fragment_after", "jumbo")
 
 
 def main():
@@ -378,7 +505,9 @@ def main():
     if wire == "card" and not os.path.exists(f"{build}/lib/librte_net_saline.so"):
         skip("librte_net_saline.so is not built")
     flow, options = FLOWS[name]
-    with bed(build, WIRES[wire], *options) as hosts:
+    # net_af_packet has the kernel put fragments together, and knows no large frames.
+    port = "net_pcap0,rx_iface_in=cable,tx_iface=cable" if name in PCAP else WIRES[wire]
+    with bed(build, port, *options, **BEDS.get(name, dict)()) as hosts:
         flow(hosts, "card" if wire == "card" else "software")
 
 
