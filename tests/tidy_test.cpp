@@ -290,7 +290,7 @@ Complaints every_promise_has_a_row(const Files& files) {
   static const std::regex test(R"(`[A-Z][A-Za-z0-9]+\.[A-Z][A-Za-z0-9_]+`)");
   static const std::map<std::string, int> series{{"4301-", 17}, {"4303-", 15}, {"4302-", 7}};
   // Of what is still being built.
-  static const std::set<std::string> later{"4301-12", "4301-13", "4301-15"};
+  static const std::set<std::string> later{"4301-12"};
   std::set<std::string> wanted{"S1", "S2", "S3"};
   for (int i = 11; i <= 20; ++i) wanted.insert("S" + std::to_string(i));
   for (const auto& [prefix, count] : series)
