@@ -22,6 +22,11 @@ struct Dataplane::Slot {
   // Outbound: of the packet as the host gave it.
   base::Address source;
   base::Address destination;
+
+  bool may_be_split() const noexcept {
+    constexpr std::uint8_t kDontFragment = 0x40;
+    return came_in_fragments || (packet.data[0] >> 4 == 4 && (packet.data[6] & kDontFragment) == 0);
+  }
 };
 
 struct Dataplane::Way {

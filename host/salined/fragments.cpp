@@ -108,7 +108,7 @@ void Dataplane::deliver(Slot& slot) noexcept {
     if (frame == nullptr) return drop(slot, inbound_, DropReason::no_buffer);
     return push_ready(frame, way);
   }
-  if (!slot.came_in_fragments) return drop(slot, inbound_, DropReason::too_big);
+  if (!slot.may_be_split()) return drop(slot, inbound_, DropReason::too_big);
   const bool whole = split(slot, mtu, [&](rte_mbuf* frame, ipsec::Packet& packet) {
     Slot piece;
     piece.mbuf = frame;

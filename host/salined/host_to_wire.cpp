@@ -149,9 +149,7 @@ void Dataplane::finish_outbound(const Views& views, Slot& slot,
     return transmit(views, slot, destination, mtu);
   }
   // In clear and too large: as a router would do.
-  const bool may_split = slot.came_in_fragments ||
-                         (slot.packet.data[0] >> 4 == 4 && (slot.packet.data[6] & 0x40) == 0);
-  if (may_split) return transmit(views, slot, destination, wire_mtu_);
+  if (slot.may_be_split()) return transmit(views, slot, destination, wire_mtu_);
   item.reason = DropReason::too_big;
   item.fitting_mtu = wire_mtu_;
   outbound_.refused[static_cast<std::size_t>(DropReason::too_big)].add(1);

@@ -143,6 +143,8 @@ void Dataplane::wire_to_host(const Views& views, std::size_t count) noexcept {
   processor_.inbound(*views.sad, {work.inbound.data(), packets});
   for (std::size_t i = 0; i < packets; ++i) {
     Slot& slot = work.slots[i];
+    // What ESP came in is nothing to the packet that was in it.
+    if (slot.packet.history_count != 0) slot.came_in_fragments = false;
     if (!finish_inbound(views, slot, work.inbound[i])) continue;
     if (slot.packet.history_count != 0) {
       // The frame's address was the outer packet's; what came out of it is the host's.
