@@ -188,7 +188,8 @@ SALINE_INLINE __m128i ghash_end(__m128i hash, const Message& message, const std:
   std::size_t n = (bytes + kBlock - 1) / kBlock + 1;
   Product sum = nothing();
   if (in_one_sum(message)) {
-    add_product(sum, aad_block(message, 0, message.aad_bytes), power(message.powers, n + 1));
+    if (message.aad_bytes != 0)
+      add_product(sum, aad_block(message, 0, message.aad_bytes), power(message.powers, n + 1));
   } else if (n == 9) {
     hash = multiply(_mm_xor_si128(hash, reflect(load(text))), power(message.powers, 1));
     text += kBlock;

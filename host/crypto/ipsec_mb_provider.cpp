@@ -299,12 +299,16 @@ void MbProvider::make_room(const Job& job) noexcept {
 
 // ---- into the library and out of it
 
-// SHA-256 is always faster by SHA-NI; SHA-1 until there is work for most of the wide lanes.
+// SHA-256 is always faster by SHA-NI; SHA-1 until there is work for most of the wide lanes, and for
+// short texts that are only hashed there: AES-CBC opens without lanes.
 bool MbProvider::better_by_sha_ni(const Slot& slot, std::size_t sha1_jobs) const noexcept {
   constexpr std::size_t kEnoughForLanes = 6;
+  constexpr std::size_t kShort = 256;
   const IMB_HASH_ALG hash = slot.session->shape().hash_alg;
   return hash == IMB_AUTH_HMAC_SHA_256 ||
-         (hash == IMB_AUTH_HMAC_SHA_1 && sha1_jobs < kEnoughForLanes);
+         (hash == IMB_AUTH_HMAC_SHA_1 &&
+          (sha1_jobs < kEnoughForLanes ||
+           (slot.job->direction == Direction::open && slot.signed_length < kShort)));
 }
 
 void MbProvider::submit() noexcept {

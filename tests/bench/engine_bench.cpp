@@ -4,6 +4,7 @@
 // (vs_librte_ipsec). Ratios are of throughput: above 1, Saline is faster.
 //   engine.<transform>.<packet
 //   bytes>[.sas<N>].<encrypt|decrypt>.{gbps,cycles,vs_raw,vs_librte_ipsec}
+//   engine.<transform>.<packet bytes>.<encrypt|decrypt>.crypto_cycles  of those, Saline's crypto
 // gbps counts the clear packets; sas<N> are transport mode SAs between hosts, 4096 packets spread
 // over them at random. A million SAs are compared with 16,384 by engine.million_sas.<bytes>.*.ratio
 // (of cycles). What the policies cost is in tests/bench/engine/policies.hpp. With an argument only
@@ -20,6 +21,7 @@ namespace {
 using namespace saline::bench;
 
 constexpr int kRounds = 9;
+constexpr int kCountedBursts = 200;
 constexpr std::size_t kManySas = 16384;
 constexpr std::size_t kManyPackets = 4096;
 
@@ -40,14 +42,18 @@ void report(const std::string& name, std::size_t bytes, const std::vector<double
 void measure_one_sa(const Transform& transform) {
   const auto saline = make_saline_side(transform, 1);
   const auto raw = make_raw_side(transform);
+  const auto provider = make_provider_side(transform);
   const auto librte = make_librte_side(transform, 1);
-  std::vector<Side*> sides{saline.get(), raw.get()};
-  if (librte) sides.push_back(librte.get());
   for (const std::size_t bytes : {64, 512, 1420}) {
-    const auto all = compare(sides, {bytes, kBurst, 1}, kRounds);
+    const Load load{bytes, kBurst, 1};
+    std::vector<Entrant> entrants{{saline.get(), load}, {raw.get(), load}, {provider.get(), load}};
+    if (librte) entrants.push_back({librte.get(), load});
+    const auto all = compare(entrants, kRounds);
     const std::string name = std::string("engine.") + transform.name + "." + std::to_string(bytes);
-    report(name + ".encrypt", bytes, all[0].seal, &all[1].seal, librte ? &all[2].seal : nullptr);
-    report(name + ".decrypt", bytes, all[0].open, &all[1].open, librte ? &all[2].open : nullptr);
+    report(name + ".encrypt", bytes, all[0].seal, &all[1].seal, librte ? &all[3].seal : nullptr);
+    report(name + ".decrypt", bytes, all[0].open, &all[1].open, librte ? &all[3].open : nullptr);
+    print_figure(name + ".encrypt.crypto_cycles", median(all[2].seal), 0);
+    print_figure(name + ".decrypt.crypto_cycles", median(all[2].open), 0);
   }
 }
 
@@ -55,8 +61,8 @@ void measure_many_sas(const Transform& transform) {
   const auto saline = make_saline_side(transform, kManySas);
   const auto librte = make_librte_side(transform, kManySas);
   for (const std::size_t bytes : {64, 512, 1420}) {
-    const auto all =
-        compare({saline.get(), librte.get()}, {bytes, kManyPackets, kManySas}, kRounds);
+    const Load load{bytes, kManyPackets, kManySas};
+    const auto all = compare({{saline.get(), load}, {librte.get(), load}}, kRounds);
     const std::string name = std::string("engine.") + transform.name + "." + std::to_string(bytes) +
                              ".sas" + std::to_string(kManySas);
     report(name + ".encrypt", bytes, all[0].seal, nullptr, &all[1].seal);
@@ -68,24 +74,40 @@ void measure_a_million_sas(const Transform& transform) {
   constexpr std::size_t kMillion = 1000000;
   const auto many = make_saline_side(transform, kManySas);
   const auto million = make_saline_side(transform, kMillion);
-  for (const std::size_t bytes : {64, 1420}) {
-    // The same number of packets, so that they cost the same.
-    const auto fewer = compare({many.get()}, {bytes, kManyPackets, kManySas}, kRounds);
-    const auto all = compare({million.get()}, {bytes, kManyPackets, kMillion}, kRounds);
+  for (const std::size_t bytes : {64, 512, 1420}) {
+    const auto all = compare({{million.get(), {bytes, kManyPackets, kMillion}},
+                              {many.get(), {bytes, kManyPackets, kManySas}}},
+                             kRounds);
     const std::string name = std::string("engine.") + transform.name + "." + std::to_string(bytes) +
                              ".sas" + std::to_string(kMillion);
     report(name + ".encrypt", bytes, all[0].seal, nullptr, nullptr);
     report(name + ".decrypt", bytes, all[0].open, nullptr, nullptr);
     const std::string ratio = "engine.million_sas." + std::to_string(bytes);
-    print_figure(ratio + ".encrypt.ratio", median(all[0].seal) / median(fewer[0].seal), 2);
-    print_figure(ratio + ".decrypt.ratio", median(all[0].open) / median(fewer[0].open), 2);
+    print_figure(ratio + ".encrypt.ratio", median(all[0].seal) / median(all[1].seal), 2);
+    print_figure(ratio + ".decrypt.ratio", median(all[0].open) / median(all[1].open), 2);
   }
+}
+
+// For tests/bench/engine/count_instructions: a fixed number of bursts through the engine alone.
+int run_bursts(const std::string& transform, std::size_t bytes) {
+  const auto saline = make_saline_side(*find_transform(transform), 1);
+  saline->load({bytes, kBurst, 1});
+  bool passed = true;
+  for (int i = 0; i < kCountedBursts; ++i) {
+    saline->rearm(0);
+    passed = saline->seal(0) && passed;
+    saline->rearm(0);
+    passed = saline->open(0) && passed;
+  }
+  return passed && saline->intact() ? 0 : 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
+    if (argc == 4 && std::string(argv[1]) == "bursts")
+      return run_bursts(argv[2], std::stoul(argv[3]));
     const std::string wanted = argc > 1 ? argv[1] : "";
     const auto asked = [&](const std::string& name) { return name.starts_with(wanted); };
     start_dpdk(kManySas);

@@ -31,10 +31,9 @@ class RawSide final : public Side {
   std::string name() const override { return "raw ipsec-mb"; }
 
   void load(const Load& load) override {
-    const std::size_t multiple = encryption_ == "aes-cbc" ? 16 : 4;
-    header_ = encryption_ == "aes-cbc" ? 24 : 16;
-    text_ = (load.bytes + 2 + multiple - 1) / multiple * multiple;
-    if (encryption_.empty()) text_ = load.bytes + 20 + 12 + transform_.integrity_key_bytes / 2;
+    const Extent extent = extent_of(transform_, load.bytes);
+    header_ = extent.header;
+    text_ = extent.text;
     for (auto& packet : packets_) packet.assign(2048, 0x5A);
   }
 

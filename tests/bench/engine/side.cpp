@@ -88,31 +88,47 @@ std::vector<std::uint8_t> clear_packet(std::size_t bytes, std::uint32_t sa) {
   return packet;
 }
 
-std::vector<Samples> compare(const std::vector<Side*>& sides, const Load& load, int rounds) {
-  const std::size_t bursts = load.packets / kBurst;
+Extent extent_of(const Transform& transform, std::size_t bytes) {
+  if (transform.encryption == nullptr)
+    return {0, bytes + 20 + 12 + transform.integrity_key_bytes / 2};
+  const bool cbc = transform.integrity != nullptr;
+  const std::size_t multiple = cbc ? 16 : 4;
+  return {cbc ? 24u : 16u, (bytes + 2 + multiple - 1) / multiple * multiple};
+}
+
+namespace {
+
+Samples measure_round(const Entrant& entrant) {
+  Side& side = *entrant.side;
+  const std::size_t bursts = entrant.load.packets / kBurst;
   const std::size_t repeats = std::max<std::size_t>(1, kBurstsPerRound / bursts);
-  std::vector<Samples> all(sides.size());
-  for (Side* side : sides) side->load(load);
+  std::vector<std::uint64_t> sealing, opening;
+  const auto time = [&](std::size_t burst, bool seal, std::vector<std::uint64_t>& into) {
+    side.rearm(burst);
+    const std::uint64_t from = now_cycles();
+    const bool passed = seal ? side.seal(burst) : side.open(burst);
+    into.push_back(now_cycles() - from);
+    if (!passed) throw std::runtime_error("a packet was refused by " + side.name());
+  };
+  for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
+    for (std::size_t burst = 0; burst < bursts; ++burst) time(burst, true, sealing);
+    for (std::size_t burst = 0; burst < bursts; ++burst) time(burst, false, opening);
+  }
+  if (!side.intact()) throw std::runtime_error("a packet was damaged by " + side.name());
+  return {{median(sealing) / kBurst}, {median(opening) / kBurst}};
+}
+
+}  // namespace
+
+std::vector<Samples> compare(const std::vector<Entrant>& entrants, int rounds) {
+  std::vector<Samples> all(entrants.size());
+  for (const Entrant& entrant : entrants) entrant.side->load(entrant.load);
   for (int round = 0; round < rounds; ++round)
-    for (std::size_t s = 0; s < sides.size(); ++s) {
-      std::vector<std::uint64_t> sealing, opening;
-      const auto time = [&](std::size_t burst, bool seal, std::vector<std::uint64_t>& into) {
-        Side& side = *sides[s];
-        side.rearm(burst);
-        const std::uint64_t from = now_cycles();
-        const bool passed = seal ? side.seal(burst) : side.open(burst);
-        into.push_back(now_cycles() - from);
-        if (!passed) throw std::runtime_error("a packet was refused by " + side.name());
-      };
-      for (std::size_t repeat = 0; repeat < repeats; ++repeat) {
-        for (std::size_t burst = 0; burst < bursts; ++burst) time(burst, true, sealing);
-        for (std::size_t burst = 0; burst < bursts; ++burst) time(burst, false, opening);
-      }
-      if (!sides[s]->intact())
-        throw std::runtime_error("a packet was damaged by " + sides[s]->name());
+    for (std::size_t i = 0; i < entrants.size(); ++i) {
+      const Samples one = measure_round(entrants[i]);
       if (round == 0) continue;  // caches and branches are still learning
-      all[s].seal.push_back(median(sealing) / kBurst);
-      all[s].open.push_back(median(opening) / kBurst);
+      all[i].seal.push_back(one.seal[0]);
+      all[i].open.push_back(one.open[0]);
     }
   return all;
 }

@@ -22,6 +22,13 @@ struct Transform {
 // nullptr when there is none of that name.
 const Transform* find_transform(const std::string& name);
 
+// What ESP's cipher, or AH's hash, has to go through for a packet of that many bytes in a tunnel.
+struct Extent {
+  std::size_t header;  // of ESP with its IV; signed where there is a hash
+  std::size_t text;
+};
+Extent extent_of(const Transform& transform, std::size_t bytes);
+
 struct Load {
   std::size_t bytes = 0;    // of each clear packet
   std::size_t packets = 0;  // a multiple of kBurst
@@ -50,6 +57,9 @@ std::unique_ptr<Side> make_librte_side(const Transform& transform, std::size_t s
 // The crypto of an ESP packet alone, through ipsec-mb's burst API.
 std::unique_ptr<Side> make_raw_side(const Transform& transform);
 
+// The same crypto through the provider that the engine uses, on jobs that are made already.
+std::unique_ptr<Side> make_provider_side(const Transform& transform);
+
 // Starts DPDK's environment in memory of its own, without devices but crypto_aesni_mb.
 void start_dpdk(std::size_t sas);
 
@@ -63,7 +73,11 @@ struct Samples {
   std::vector<double> seal;
   std::vector<double> open;
 };
-// All sides in turn; throws when a packet is refused or damaged.
-std::vector<Samples> compare(const std::vector<Side*>& sides, const Load& load, int rounds);
+// All sides in turn, each with its own load; throws when a packet is refused or damaged.
+struct Entrant {
+  Side* side;
+  Load load;
+};
+std::vector<Samples> compare(const std::vector<Entrant>& entrants, int rounds);
 
 }  // namespace saline::bench
