@@ -155,8 +155,10 @@ class SecurityAssociation {
 
   // id() == other, without reading more than a lookup does.
   bool is(const SaId& other) const noexcept {
-    return hot_.spi == other.spi && hot_.protocol == other.protocol &&
-           hot_.destination == other.destination;
+    return is(other.spi, other.destination, other.protocol);
+  }
+  bool is(std::uint32_t spi, const base::Address& destination, Protocol protocol) const noexcept {
+    return hot_.spi == spi && hot_.protocol == protocol && hot_.destination == destination;
   }
   // Of the configuration, for the data path.
   std::uint32_t spi() const noexcept { return hot_.spi; }

@@ -47,7 +47,7 @@ bool Processor::locate(const SadView& sad, InboundItem& item, std::size_t index)
   }
   const std::uint8_t* header = packet.data + headers.upper_offset;
   item.spi = base::load32(protocol == kEsp ? header : header + 4);
-  step.hash = SadView::hash({item.spi, headers.destination, static_cast<Protocol>(protocol)});
+  step.hash = SadView::hash(item.spi, headers.destination, static_cast<Protocol>(protocol));
   sad.prefetch_find(step.hash);
   return true;
 }
@@ -69,8 +69,8 @@ bool Processor::find_association(const SadView& sad, InboundItem& item,
                                  std::size_t index) noexcept {
   Step& step = scratch_->steps[index];
   const base::Address& destination = step.headers.destination;
-  step.association = sad.find(
-      {item.spi, destination, static_cast<Protocol>(step.headers.upper_protocol)}, step.hash);
+  step.association = sad.find(item.spi, destination,
+                              static_cast<Protocol>(step.headers.upper_protocol), step.hash);
   if (step.association != nullptr) {
     const std::uint8_t* header = item.packet->data + step.headers.upper_offset;
     step.association->window().prefetch(
@@ -134,20 +134,37 @@ bool Processor::finish(InboundItem& item, std::size_t index, const crypto::Job& 
   return true;
 }
 
-// What passed the walk has been parsed as it now is.
-void Processor::check_policy(const SpdView& spd, InboundItem& item, std::size_t index) noexcept {
-  const Step& step = scratch_->steps[index];
-  const Packet& packet = *item.packet;
-  Flow flow;
-  if (!parse_flow(packet.bytes(), step.headers, flow))
-    return refuse(item, DropReason::malformed, nullptr);
-  const bool for_us = item.to_group || is_ours(step.headers.destination);
-  const PolicyVerdict verdict =
-      judge_inbound(spd, packet, flow, for_us ? Direction::in : Direction::fwd);
-  item.policy = verdict.policy;
-  if (verdict.reason == DropReason::none) return;
-  item.outcome = Outcome::drop;  // and counted
-  item.reason = verdict.reason;
+// What passed the walk has been parsed as it now is. Those that are for us and those to be
+// forwarded answer to different policies.
+void Processor::check_policies(const SpdView& spd, std::span<InboundItem> items,
+                               Direction direction) noexcept {
+  Scratch& scratch = *scratch_;
+  Live& live = scratch.live;
+  live.fill(items.size());
+  std::size_t count = 0;
+  live.keep_if([&](std::size_t i) {
+    InboundItem& item = items[i];
+    const Headers& headers = scratch.steps[i].headers;
+    if (item.outcome != Outcome::pass) return false;
+    const bool for_us = item.to_group || is_ours(headers.destination);
+    if (for_us != (direction == Direction::in)) return false;
+    if (!parse_flow(item.packet->bytes(), headers, scratch.flows[count]))
+      return refuse(item, DropReason::malformed, nullptr), false;
+    ++count;
+    return true;
+  });
+  if (count == 0) return;
+  scratch.flow_cache.match(spd, direction, {scratch.flows.data(), count},
+                           {scratch.policies.data(), count});
+  for (std::size_t at = 0; at < count; ++at) {
+    InboundItem& item = items[live[at]];
+    const PolicyVerdict verdict =
+        judge_inbound(scratch.policies[at], *item.packet, scratch.flows[at]);
+    item.policy = verdict.policy;
+    if (verdict.reason == DropReason::none) continue;
+    item.outcome = Outcome::drop;  // and counted
+    item.reason = verdict.reason;
+  }
 }
 
 void Processor::inbound_chunk(const SpdView* spd, const SadView& sad,
@@ -170,11 +187,12 @@ void Processor::inbound_chunk(const SpdView* spd, const SadView& sad,
     live.keep_if([&](std::size_t i) { return find_association(sad, items[i], i); });
     run_jobs(items);
   }
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (items[i].outcome != Outcome::pass) continue;
-    counters_.inbound_passed.add(1);
-    if (spd != nullptr) check_policy(*spd, items[i], i);
-  }
+  std::uint64_t passed = 0;
+  for (const InboundItem& item : items) passed += item.outcome == Outcome::pass ? 1 : 0;
+  counters_.inbound_passed.add(passed);
+  if (spd == nullptr) return;
+  check_policies(*spd, items, Direction::in);
+  if (local_ != nullptr) check_policies(*spd, items, Direction::fwd);
 }
 
 void Processor::inbound(const SadView& sad, std::span<InboundItem> items) noexcept {

@@ -75,31 +75,40 @@ void Processor::refuse(OutboundItem& item, DropReason reason, SecurityAssociatio
   if (item.policy != nullptr) item.policy->refused.add(1);
 }
 
-// Parses and finds the policy. Nothing of the packet changes but padding behind it, which goes.
-bool Processor::open_outbound(const SpdView* spd, OutboundItem& item, std::size_t index) noexcept {
+// Parses all and asks the SPD for all.
+void Processor::find_policies(const SpdView& spd, std::span<OutboundItem> items) noexcept {
+  Scratch& scratch = *scratch_;
+  std::size_t count = 0;
+  scratch.live.keep_if([&](std::size_t i) {
+    Step& step = scratch.steps[i];
+    items[i].policy = nullptr;
+    const auto bytes = items[i].packet->bytes();
+    step.parsed =
+        parse_headers(bytes, step.headers) && parse_flow(bytes, step.headers, scratch.flows[count]);
+    if (!step.parsed) return refuse(items[i], DropReason::malformed, nullptr), false;
+    ++count;
+    return true;
+  });
+  scratch.flow_cache.match(spd, Direction::out, {scratch.flows.data(), count},
+                           {scratch.policies.data(), count});
+  std::size_t at = 0;
+  scratch.live.keep_if([&](std::size_t i) {
+    const PolicyVerdict verdict =
+        judge_outbound(scratch.policies[at], *items[i].packet, scratch.flows[at]);
+    ++at;
+    items[i].policy = verdict.policy;
+    if (verdict.reason == DropReason::none) return true;
+    items[i].outcome = Outcome::drop;  // and counted
+    items[i].reason = verdict.reason;
+    return false;
+  });
+}
+
+// True when the policy asks for protection. Nothing of the packet changes but padding behind it,
+// which goes.
+bool Processor::open_outbound(OutboundItem& item, std::size_t index) noexcept {
   Step& step = scratch_->steps[index];
   Packet& packet = *item.packet;
-  item.outcome = Outcome::pass;
-  item.reason = DropReason::none;
-  item.card = nullptr;
-  item.acquire = -1;
-  item.fitting_mtu = 0;
-  item.fragment_to = 0;
-  step.parsed = false;
-  if (spd != nullptr) {
-    item.policy = nullptr;
-    Flow flow;
-    step.parsed = parse_headers(packet.bytes(), step.headers) &&
-                  parse_flow(packet.bytes(), step.headers, flow);
-    if (!step.parsed) return refuse(item, DropReason::malformed, nullptr), false;
-    const PolicyVerdict verdict = judge_outbound(*spd, packet, flow);
-    item.policy = verdict.policy;
-    if (verdict.reason != DropReason::none) {  // and counted
-      item.outcome = Outcome::drop;
-      item.reason = verdict.reason;
-      return false;
-    }
-  }
   if (item.policy == nullptr || item.policy->action == Action::none) return false;
   if (item.policy->action == Action::discard)
     return refuse(item, DropReason::policy, nullptr), false;
@@ -158,8 +167,11 @@ void Processor::aim(const SadView& sad, std::span<OutboundItem> items) noexcept 
     step.hash = 0;
     if (policy == before || policy->requests.empty()) continue;
     before = policy;
-    step.hash = SadView::hash(query_for(policy->requests.front(), step.headers.source,
-                                        step.headers.final_destination, true));
+    const Request& request = policy->requests.front();
+    step.hash = SadView::hash(
+        request.protocol, absent(request.source) ? step.headers.source : request.source,
+        absent(request.destination) ? step.headers.final_destination : request.destination,
+        request.reqid);
     sad.prefetch_choose(step.hash);
   }
   for (std::size_t at = 0; at < live.size(); ++at) {
@@ -180,6 +192,12 @@ void Processor::aim(const SadView& sad, std::span<OutboundItem> items) noexcept 
 bool Processor::resolve(const SadView& sad, OutboundItem& item, std::size_t index) noexcept {
   Step& step = scratch_->steps[index];
   Bundle& bundle = scratch_->bundles[index];
+  if (item.policy == scratch_->same_policy) {  // one tunnel: whatever the packet, the same SA
+    bundle.count = 1;
+    bundle.next = 0;
+    bundle.entries[0] = scratch_->bundles[scratch_->same_index].entries[0];
+    return fits_path(item, index);
+  }
   bundle.count = bundle.next = 0;
   Address source = step.headers.source;
   Address destination = step.headers.final_destination;
@@ -211,6 +229,11 @@ bool Processor::resolve(const SadView& sad, OutboundItem& item, std::size_t inde
     bundle.entries[bundle.count++] = {sa, query.mode};
     if (sa->offloaded()) item.card = sa;
     sa->prefetch_session(crypto::Direction::seal, item.packet->length);
+  }
+  if (bundle.count == 1 && item.card == nullptr && item.policy->requests.size() == 1 &&
+      bundle.entries[0].mode == Mode::tunnel) {
+    scratch_->same_policy = item.policy;
+    scratch_->same_index = index;
   }
   if (bundle.count != 0 && !fits_path(item, index)) return false;
   if (item.card != nullptr) --bundle.count;
@@ -254,9 +277,21 @@ void Processor::outbound_chunk(const SpdView* spd, const SadView& sad,
                                std::span<OutboundItem> items) noexcept {
   Live& live = scratch_->live;
   live.fill(items.size());
-  for (const OutboundItem& item : items) prefetch_packet(*item.packet);
-  live.keep_if([&](std::size_t i) { return open_outbound(spd, items[i], i); });
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    OutboundItem& item = items[i];
+    prefetch_packet(*item.packet);
+    item.outcome = Outcome::pass;
+    item.reason = DropReason::none;
+    item.card = nullptr;
+    item.acquire = -1;
+    item.fitting_mtu = 0;
+    item.fragment_to = 0;
+    scratch_->steps[i].parsed = false;
+  }
+  if (spd != nullptr) find_policies(*spd, items);
+  live.keep_if([&](std::size_t i) { return open_outbound(items[i], i); });
   aim(sad, items);
+  scratch_->same_policy = nullptr;
   live.keep_if([&](std::size_t i) { return resolve(sad, items[i], i); });
   while (!live.empty()) run_jobs(items);
   for (OutboundItem& item : items) {

@@ -88,6 +88,15 @@ struct Flow {
 bool parse_flow(std::span<const std::uint8_t> packet, Flow& out) noexcept;
 bool parse_flow(std::span<const std::uint8_t> packet, const Headers& headers, Flow& out) noexcept;
 
+// The end of RFC 1071: a sum of 32-bit words, in host byte order, as a checksum.
+constexpr std::uint16_t fold_checksum(std::uint64_t sum) noexcept {
+  sum = (sum & 0xFFFFFFFF) + (sum >> 32);
+  sum = (sum & 0xFFFF) + (sum >> 16);
+  sum = (sum & 0xFFFF) + (sum >> 16);
+  sum = (sum & 0xFFFF) + (sum >> 16);
+  return static_cast<std::uint16_t>(~sum);
+}
+
 // RFC 1071 over an IPv4 header whose checksum field is taken as zero.
 std::uint16_t ipv4_header_checksum(std::span<const std::uint8_t> header) noexcept;
 

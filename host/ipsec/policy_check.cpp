@@ -1,9 +1,7 @@
 // Policy: levels, and the match of a packet's history against what its policy demands. The history
 // is bound to SAs, in order, so that neither AH tunnels fail nor any SA can stand in for another
 // (the flags of KAME's ipsec_in_reject did both).
-#include <algorithm>
-#include <array>
-
+#include "host/base/bytes.hpp"
 #include "host/ipsec/process.hpp"
 #include "host/ipsec/tunnel.hpp"
 
@@ -19,22 +17,22 @@ bool absent(const Address& address) noexcept {
 }
 
 struct Ends {
-  Address source;
-  Address destination;
+  const Address* source;
+  const Address* destination;
 };
 
 // The addresses that request `index` has to come with: those it names; else those of the nearest
 // tunnel inside it, in whose header it lies; else the packet's own.
 Ends expected_ends(const Policy& policy, std::size_t index, const Flow& flow) noexcept {
   const Request& request = policy.requests[index];
-  Ends ends{flow.source, flow.destination};
+  Ends ends{&flow.source, &flow.destination};
   for (std::size_t inner = index; inner-- > 0;) {
     if (policy.requests[inner].mode != Mode::tunnel) continue;
-    ends = {policy.requests[inner].source, policy.requests[inner].destination};
+    ends = {&policy.requests[inner].source, &policy.requests[inner].destination};
     break;
   }
-  if (!absent(request.source)) ends.source = request.source;
-  if (!absent(request.destination)) ends.destination = request.destination;
+  if (!absent(request.source)) ends.source = &request.source;
+  if (!absent(request.destination)) ends.destination = &request.destination;
   return ends;
 }
 
@@ -43,8 +41,8 @@ bool entry_matches(const HistoryEntry& entry, const Request& request, const Ends
   return sa.protocol() == request.protocol &&
          (request.mode == Mode::any || entry.mode == request.mode) &&
          (request.reqid == 0 || sa.reqid() == request.reqid) &&
-         sa.destination() == ends.destination &&
-         (absent(sa.source()) || sa.source() == ends.source);
+         sa.destination() == *ends.destination &&
+         (sa.source() == *ends.source || absent(sa.source()));
 }
 
 bool has_tunnel(const Packet& packet, std::size_t from) noexcept {
@@ -54,16 +52,13 @@ bool has_tunnel(const Packet& packet, std::size_t from) noexcept {
 }
 
 bool is_mapped(const Address& address) noexcept {
-  constexpr std::array<std::uint8_t, 12> prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-  return address.family == base::Family::ipv6 &&
-         std::equal(prefix.begin(), prefix.end(), address.bytes.begin());
+  return address.family == base::Family::ipv6 && base::load64(address.bytes.data()) == 0 &&
+         base::load32(address.bytes.data() + 8) == 0xFFFF;
 }
 
 bool is_loopback(const Address& address) noexcept {
   if (address.family == base::Family::ipv4) return address.bytes[0] == 127;
-  std::array<std::uint8_t, 16> one{};
-  one[15] = 1;
-  return address.bytes == one;
+  return base::load64(address.bytes.data()) == 0 && base::load64(address.bytes.data() + 8) == 1;
 }
 
 // Addresses that nobody else may use on the wire (RFC 1122 §3.2.1.3, RFC 4291 §2.5), which the way
@@ -115,15 +110,13 @@ bool history_matches(const Policy& policy, const Packet& packet, const Flow& flo
     if (request.protocol == Protocol::ipcomp) continue;
     const Ends ends = expected_ends(policy, i, flow);
     const bool optional =
-        effective_level(request, settings.of(ends.destination.family)) == Level::use;
+        effective_level(request, settings.of(ends.destination->family)) == Level::use;
     if (optional && request.mode != Mode::tunnel) continue;  // present or not, nothing changes
     std::size_t at = next;
     while (at < packet.history_count && !entry_matches(packet.history[at], request, ends) &&
            packet.history[at].mode == Mode::transport)
       ++at;
-    const bool found =
-        at < packet.history_count && entry_matches(packet.history[at], request, ends);
-    if (found) {
+    if (at < packet.history_count && entry_matches(packet.history[at], request, ends)) {
       next = at + 1;
     } else if (!optional) {
       return false;
@@ -132,10 +125,10 @@ bool history_matches(const Policy& policy, const Packet& packet, const Flow& flo
   return !has_tunnel(packet, next);
 }
 
-Processor::PolicyVerdict Processor::judge_outbound(const SpdView& spd, const Packet& packet,
+Processor::PolicyVerdict Processor::judge_outbound(const Policy* policy, const Packet& packet,
                                                    const Flow& flow) noexcept {
   PolicyVerdict verdict;
-  verdict.policy = spd.match(Direction::out, flow);
+  verdict.policy = policy;
   const Action action = action_of(verdict.policy, flow, settings_);
   if (action == Action::discard) verdict.reason = DropReason::policy;
   count(verdict, packet, now_s_, counters_.outbound_refused);
@@ -145,16 +138,17 @@ Processor::PolicyVerdict Processor::judge_outbound(const SpdView& spd, const Pac
 Processor::PolicyVerdict Processor::find_outbound_policy(const SpdView& spd,
                                                          const Packet& packet) noexcept {
   Flow flow;
-  if (parse_flow(packet.bytes(), flow)) return judge_outbound(spd, packet, flow);
+  if (parse_flow(packet.bytes(), flow))
+    return judge_outbound(match(spd, Direction::out, flow), packet, flow);
   const PolicyVerdict verdict{nullptr, DropReason::malformed};
   count(verdict, packet, now_s_, counters_.outbound_refused);
   return verdict;
 }
 
-Processor::PolicyVerdict Processor::judge_inbound(const SpdView& spd, const Packet& packet,
-                                                  const Flow& flow, Direction direction) noexcept {
+Processor::PolicyVerdict Processor::judge_inbound(const Policy* policy, const Packet& packet,
+                                                  const Flow& flow) noexcept {
   PolicyVerdict verdict;
-  verdict.policy = spd.match(direction, flow);
+  verdict.policy = policy;
   const Action action = action_of(verdict.policy, flow, settings_);
   const bool accepted = action == Action::ipsec
                             ? history_matches(*verdict.policy, packet, flow, settings_)
@@ -169,7 +163,8 @@ Processor::PolicyVerdict Processor::judge_inbound(const SpdView& spd, const Pack
 Processor::PolicyVerdict Processor::check_inbound_policy(const SpdView& spd, const Packet& packet,
                                                          Direction direction) noexcept {
   Flow flow;
-  if (parse_flow(packet.bytes(), flow)) return judge_inbound(spd, packet, flow, direction);
+  if (parse_flow(packet.bytes(), flow))
+    return judge_inbound(match(spd, direction, flow), packet, flow);
   const PolicyVerdict verdict{nullptr, DropReason::malformed};
   count(verdict, packet, now_s_, counters_.inbound_refused);
   return verdict;

@@ -16,7 +16,9 @@ LocalAddresses::LocalAddresses(std::vector<base::Address> addresses)
 }
 
 bool LocalAddresses::contains(const base::Address& address) const noexcept {
-  return sorted_.empty() || std::binary_search(sorted_.begin(), sorted_.end(), address);
+  constexpr std::size_t kFew = 8;  // for which a search is slower than a look at each
+  if (sorted_.size() > kFew) return std::binary_search(sorted_.begin(), sorted_.end(), address);
+  return sorted_.empty() || std::find(sorted_.begin(), sorted_.end(), address) != sorted_.end();
 }
 
 Processor::Processor(crypto::Provider& provider)
@@ -27,6 +29,12 @@ Processor::Processor(crypto::Provider& provider)
 }
 
 Processor::~Processor() = default;
+
+const Policy* Processor::match(const SpdView& spd, Direction direction, const Flow& flow) noexcept {
+  const Policy* found = nullptr;
+  scratch_->flow_cache.match(spd, direction, {&flow, 1}, {&found, 1});
+  return found;
+}
 
 void Processor::set_settings(const Settings& settings) noexcept { settings_ = settings; }
 void Processor::set_local_addresses(const LocalAddresses* local) noexcept { local_ = local; }

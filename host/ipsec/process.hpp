@@ -145,9 +145,12 @@ class Processor {
  private:
   struct Scratch;
 
-  PolicyVerdict judge_outbound(const SpdView& spd, const Packet& packet, const Flow& flow) noexcept;
-  PolicyVerdict judge_inbound(const SpdView& spd, const Packet& packet, const Flow& flow,
-                              Direction direction) noexcept;
+  const Policy* match(const SpdView& spd, Direction direction, const Flow& flow) noexcept;
+  // What `policy`, the one that matches (nullptr: none), means for the packet. Counts.
+  PolicyVerdict judge_outbound(const Policy* policy, const Packet& packet,
+                               const Flow& flow) noexcept;
+  PolicyVerdict judge_inbound(const Policy* policy, const Packet& packet,
+                              const Flow& flow) noexcept;
 
   bool is_ours(const base::Address& destination) const noexcept {
     return local_ == nullptr || local_->contains(destination);
@@ -156,7 +159,8 @@ class Processor {
   // The stages of a chunk, in order; those that say false have decided the item's fate.
   void outbound_chunk(const SpdView* spd, const SadView& sad,
                       std::span<OutboundItem> items) noexcept;
-  bool open_outbound(const SpdView* spd, OutboundItem& item, std::size_t index) noexcept;
+  void find_policies(const SpdView& spd, std::span<OutboundItem> items) noexcept;
+  bool open_outbound(OutboundItem& item, std::size_t index) noexcept;
   void aim(const SadView& sad, std::span<OutboundItem> items) noexcept;
   bool resolve(const SadView& sad, OutboundItem& item, std::size_t index) noexcept;
   bool fits_path(OutboundItem& item, std::size_t index) noexcept;
@@ -170,7 +174,8 @@ class Processor {
   bool find_association(const SadView& sad, InboundItem& item, std::size_t index) noexcept;
   bool prepare(InboundItem& item, std::size_t index, crypto::Job& job) noexcept;
   bool finish(InboundItem& item, std::size_t index, const crypto::Job& job) noexcept;
-  void check_policy(const SpdView& spd, InboundItem& item, std::size_t index) noexcept;
+  void check_policies(const SpdView& spd, std::span<InboundItem> items,
+                      Direction direction) noexcept;
   void refuse(InboundItem& item, hw::DropReason reason, SecurityAssociation* sa) noexcept;
 
   template <typename Item>

@@ -34,16 +34,16 @@ void free_list(PeerGroup* first) noexcept {
 
 // ---- readers
 
-std::uint64_t SadView::hash(const SaId& id) noexcept {
-  const std::uint64_t rest =
-      static_cast<std::uint64_t>(id.spi) << 8 | static_cast<std::uint64_t>(id.protocol);
-  return fold(hash_address(id.destination, rest) ^ rest, 0xA0761D6478BD642Full);
+std::uint64_t SadView::hash(std::uint32_t spi, const base::Address& destination,
+                            Protocol protocol) noexcept {
+  const std::uint64_t rest = std::uint64_t{spi} << 8 | static_cast<std::uint64_t>(protocol);
+  return fold(hash_address(destination, rest) ^ rest, 0xA0761D6478BD642Full);
 }
 
-std::uint64_t SadView::hash(const SaQuery& query) noexcept {
-  const std::uint64_t rest =
-      static_cast<std::uint64_t>(query.reqid) << 8 | static_cast<std::uint64_t>(query.protocol);
-  return fold(hash_address(query.destination, rest) + rest, hash_address(query.source, ~rest));
+std::uint64_t SadView::hash(Protocol protocol, const base::Address& source,
+                            const base::Address& destination, std::uint32_t reqid) noexcept {
+  const std::uint64_t rest = std::uint64_t{reqid} << 8 | static_cast<std::uint64_t>(protocol);
+  return fold(hash_address(destination, rest) + rest, hash_address(source, ~rest));
 }
 
 SecurityAssociation* SadView::choose(const SaQuery& query, std::uint64_t hash) const noexcept {

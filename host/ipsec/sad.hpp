@@ -61,10 +61,23 @@ class SadView {
     return choose(query, hash(query));
   }
 
-  static std::uint64_t hash(const SaId& id) noexcept;
-  static std::uint64_t hash(const SaQuery& query) noexcept;
+  static std::uint64_t hash(const SaId& id) noexcept {
+    return hash(id.spi, id.destination, id.protocol);
+  }
+  static std::uint64_t hash(std::uint32_t spi, const base::Address& destination,
+                            Protocol protocol) noexcept;
+  static std::uint64_t hash(const SaQuery& query) noexcept {
+    return hash(query.protocol, query.source, query.destination, query.reqid);
+  }
+  static std::uint64_t hash(Protocol protocol, const base::Address& source,
+                            const base::Address& destination, std::uint32_t reqid) noexcept;
   SecurityAssociation* find(const SaId& id, std::uint64_t hash) const noexcept {
-    return by_id_.find(hash, [&](const SecurityAssociation& sa) { return sa.is(id); });
+    return find(id.spi, id.destination, id.protocol, hash);
+  }
+  SecurityAssociation* find(std::uint32_t spi, const base::Address& destination, Protocol protocol,
+                            std::uint64_t hash) const noexcept {
+    return by_id_.find(
+        hash, [&](const SecurityAssociation& sa) { return sa.is(spi, destination, protocol); });
   }
   SecurityAssociation* choose(const SaQuery& query, std::uint64_t hash) const noexcept;
   void prefetch_find(std::uint64_t hash) const noexcept { by_id_.prefetch(hash); }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "host/ipsec/flow_cache.hpp"
 #include "host/ipsec/process.hpp"
 #include "host/ipsec/step.hpp"
 
@@ -15,9 +16,9 @@ struct Bundle {
     SecurityAssociation* association = nullptr;
     Mode mode = Mode::transport;
   };
-  std::array<Entry, kRequestsMax> entries;
   std::uint32_t count = 0;
   std::uint32_t next = 0;
+  std::array<Entry, kRequestsMax> entries;
 };
 
 // The items of a chunk that are still in play, by index and in order.
@@ -64,6 +65,11 @@ struct Processor::Scratch {
   std::array<Step, kBurst> steps;        // by item, as bundles
   std::array<Bundle, kBurst> bundles;
   std::array<const PeerGroup*, kBurst> groups;
+  std::array<Flow, kBurst> flows;  // of those whose policy is looked up, in their order
+  std::array<const Policy*, kBurst> policies;
+  FlowCache flow_cache;
+  const Policy* same_policy = nullptr;  // resolved in this burst, the same for all its packets
+  std::size_t same_index = 0;
   std::array<std::array<std::uint8_t, kSignedHeadersMax>, kBurst> signed_headers;
   crypto::RandomStream random;
   std::uint16_t next_identification = 0;

@@ -37,8 +37,8 @@ struct OutboundContext {
   const Settings& settings;
   crypto::RandomStream& random;
   std::uint16_t& next_identification;
-  base::Address tunnel_source;
-  base::Address tunnel_destination;
+  const base::Address& tunnel_source;
+  const base::Address& tunnel_destination;
 };
 
 // Outbound: sizes are known to fit in an IP packet. Consumes a sequence number only when nothing

@@ -17,8 +17,8 @@ constexpr std::uint32_t outer_header_bytes(base::Family family) noexcept {
 }
 
 struct OuterHeader {
-  base::Address source;
-  base::Address destination;
+  const base::Address& source;
+  const base::Address& destination;
   std::uint8_t protocol = 0;
   std::uint16_t identification = 0;  // IPv4 only
   std::uint32_t flags = 0;           // SADB_SAFLAGS of the SA
