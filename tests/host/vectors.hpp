@@ -25,6 +25,7 @@ class Json {
   Json operator[](std::size_t index) const { return Json(json_array_get(value_, index)); }
   std::size_t size() const { return json_array_size(value_); }
   bool present() const { return value_ != nullptr && !json_is_null(value_); }
+  bool truth() const { return json_is_true(value_); }
   bool is_text() const { return json_is_string(value_); }
   std::string text() const {
     const char* text = json_string_value(value_);

@@ -18,24 +18,6 @@ using namespace saline::crypto;
 class ProviderRules : public ProviderTest {};
 SALINE_FOR_ALL_PROVIDERS(ProviderRules);
 
-TEST_P(ProviderRules, RefusesKeysOfTheWrongLength) {
-  for (const Algorithm& row : algorithms()) {
-    SCOPED_TRACE(row.name);
-    if (row.kind == Kind::compression) continue;
-    const Bytes longer(row.key_bits_max / 8 + 1);
-    SessionKeys keys;
-    if (row.kind == Kind::integrity) {
-      if (row.method == Method::null_integrity) continue;
-      keys.integrity = &row;
-      keys.integrity_key = longer;
-    } else {
-      keys.encryption = &row;
-      keys.encryption_key = longer;
-    }
-    EXPECT_THROW(provider->open(keys), base::Error);
-  }
-}
-
 TEST_P(ProviderRules, TruncatedTextOfABlockCipherFails) {
   EXPECT_EQ(crypt(*provider, "aes-cbc", Direction::seal, Bytes(16), Bytes(16), Bytes(17)).result,
             Result::failed);
