@@ -407,6 +407,43 @@ TEST_F(DataplaneTest, D12_DfIsAnsweredWithTheMtuThatFits) {
   EXPECT_EQ(base::load16(&icmp[26]), 1446u);
 }
 
+TEST_F(DataplaneTest, D12_InClearAsARouterWould) {
+  start(1500, 9000);
+  const Bytes plain = ip_packet("10.0.0.1", "10.0.0.2", kUdp, udp(4000));
+  std::vector<Bytes> out;
+  for (Bytes& frame : from_host({one_buffer(framed(plain))})) out.push_back(packet_of(frame));
+  EXPECT_EQ(out, split(plain, 1500));
+  EXPECT_TRUE(from_host({one_buffer(framed(with_df(plain))),
+                         one_buffer(framed(ip_packet("fd00::1", "fd00::2", kUdp, udp(4000))))})
+                  .empty());
+  ASSERT_EQ(host_->sent.size(), 2u);
+  EXPECT_EQ(base::load16(&host_->sent[0][14 + 26]), 1500u);
+  EXPECT_EQ(host_->sent[1][14 + 40], 2) << "packet too big";
+  EXPECT_EQ(base::load32(&host_->sent[1][14 + 44]), 1500u);
+}
+
+TEST_F(DataplaneTest, MssIsLoweredToWhatFitsThePath) {
+  bed.add(kOut);
+  bed.add_policy(test::policy_for({kOut}));
+  settings.mss_clamp = 1;
+  start();
+  Bytes tcp(24);
+  tcp[12] = 6 << 4;
+  tcp[13] = 2;  // SYN
+  tcp[20] = 2;
+  tcp[21] = 4;
+  base::store16(&tcp[22], 1460);
+  test::Host peer;
+  peer.add(kOut);
+  const auto out = from_host({one_buffer(framed(ip_packet("10.0.0.1", "10.0.0.2", kTcp, tcp)))});
+  ASSERT_EQ(out.size(), 1u);
+  test::Buffer opened(packet_of(out[0]));
+  ASSERT_EQ(peer.open(opened).reason, DropReason::none);
+  const std::uint16_t mss = base::load16(&opened.bytes()[42]);
+  EXPECT_LT(mss, 1460);
+  EXPECT_GE(mss, 1360);
+}
+
 // What the peer makes of fragments in order; empty until all are there.
 class PeerReassembly {
  public:
