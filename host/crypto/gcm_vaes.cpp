@@ -249,16 +249,25 @@ SALINE_INLINE void take(Counter& counter, __m256i (&pairs)[8]) noexcept {
   }
 }
 
+// The block that masks the tag goes along where there is a place free.
+struct TagMask {
+  __m128i block;
+  bool encrypted;
+};
+
 template <int Pairs>
 SALINE_INLINE void crypt_pairs(const Message& message, Counter& counter, std::uint8_t* text,
-                               std::size_t whole, __m256i& spare) noexcept {
+                               std::size_t bytes, TagMask& tag_mask, __m256i& spare) noexcept {
   __m256i pairs[8];
   take<Pairs>(counter, pairs);
+  const bool place_free = bytes <= Pairs * kPair - kBlock;
+  if (place_free) pairs[Pairs - 1] = _mm256_inserti128_si256(pairs[Pairs - 1], tag_mask.block, 1);
   encrypt<Pairs>(pairs, message.round_keys, message.rounds);
+  if (place_free) tag_mask = {_mm256_extracti128_si256(pairs[Pairs - 1], 1), true};
 #pragma GCC unroll 8
-  for (int i = 0; i < Pairs; ++i) {
-    std::uint8_t* const at = text + static_cast<std::size_t>(i) * kPair;
-    if (static_cast<std::size_t>(i) < whole)
+  for (std::size_t i = 0; i < Pairs; ++i) {
+    std::uint8_t* const at = text + i * kPair;
+    if ((i + 1) * kPair <= bytes)
       store_pair(at, _mm256_xor_si256(load_pair(at), pairs[i]));
     else
       spare = pairs[i];
@@ -267,7 +276,7 @@ SALINE_INLINE void crypt_pairs(const Message& message, Counter& counter, std::ui
 
 // Less than a stretch. Returns the last, incomplete block of ciphertext with zeros behind it.
 SALINE_INLINE __m128i crypt_end(const Message& message, Counter& counter, std::uint8_t* text,
-                                std::size_t bytes, bool seal) noexcept {
+                                std::size_t bytes, TagMask& tag_mask, bool seal) noexcept {
   const std::size_t whole = bytes / kPair;
   const std::size_t rest = bytes % kPair;
   __m256i spare = _mm256_setzero_si256();
@@ -275,28 +284,28 @@ SALINE_INLINE __m128i crypt_end(const Message& message, Counter& counter, std::u
     case 0:
       return _mm_setzero_si128();
     case 1:
-      crypt_pairs<1>(message, counter, text, whole, spare);
+      crypt_pairs<1>(message, counter, text, bytes, tag_mask, spare);
       break;
     case 2:
-      crypt_pairs<2>(message, counter, text, whole, spare);
+      crypt_pairs<2>(message, counter, text, bytes, tag_mask, spare);
       break;
     case 3:
-      crypt_pairs<3>(message, counter, text, whole, spare);
+      crypt_pairs<3>(message, counter, text, bytes, tag_mask, spare);
       break;
     case 4:
-      crypt_pairs<4>(message, counter, text, whole, spare);
+      crypt_pairs<4>(message, counter, text, bytes, tag_mask, spare);
       break;
     case 5:
-      crypt_pairs<5>(message, counter, text, whole, spare);
+      crypt_pairs<5>(message, counter, text, bytes, tag_mask, spare);
       break;
     case 6:
-      crypt_pairs<6>(message, counter, text, whole, spare);
+      crypt_pairs<6>(message, counter, text, bytes, tag_mask, spare);
       break;
     case 7:
-      crypt_pairs<7>(message, counter, text, whole, spare);
+      crypt_pairs<7>(message, counter, text, bytes, tag_mask, spare);
       break;
     default:
-      crypt_pairs<8>(message, counter, text, whole, spare);
+      crypt_pairs<8>(message, counter, text, bytes, tag_mask, spare);
       break;
   }
   if (rest == 0) return _mm_setzero_si128();
@@ -316,7 +325,7 @@ SALINE_INLINE void run(const Message& message, std::uint8_t* tag) noexcept {
   std::memcpy(first, message.nonce, 12);
   const std::uint8_t one[4] = {0, 0, 0, 1};
   std::memcpy(first + 12, one, 4);
-  const __m128i tag_mask = encrypt_block(load(first), message.round_keys, message.rounds);
+  TagMask tag_mask{load(first), false};
   Counter counter{
       _mm256_add_epi32(twice(reflect(load(first))), _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 1))};
   __m128i hash = ghash_aad(message);
@@ -338,14 +347,16 @@ SALINE_INLINE void run(const Message& message, std::uint8_t* tag) noexcept {
   }
   __m128i last_part = _mm_setzero_si128();
   if (Seal) {
-    last_part = crypt_end(message, counter, text, bytes, true);
+    last_part = crypt_end(message, counter, text, bytes, tag_mask, true);
     hash = ghash_end(hash, message, text, bytes, last_part);
   } else {
     if (bytes % kBlock != 0) last_part = load_part(text + bytes / kBlock * kBlock, bytes % kBlock);
     hash = ghash_end(hash, message, text, bytes, last_part);
-    crypt_end(message, counter, text, bytes, false);
+    crypt_end(message, counter, text, bytes, tag_mask, false);
   }
-  store(tag, _mm_xor_si128(reflect(hash), tag_mask));
+  if (!tag_mask.encrypted)
+    tag_mask.block = encrypt_block(tag_mask.block, message.round_keys, message.rounds);
+  store(tag, _mm_xor_si128(reflect(hash), tag_mask.block));
 }
 
 }  // namespace
