@@ -166,8 +166,9 @@ void Processor::aim(const SadView& sad, std::span<OutboundItem> items) noexcept 
     const Policy* policy = items[i].policy;
     step.hash = 0;
     if (policy == before || policy->requests.empty()) continue;
-    before = policy;
     const Request& request = policy->requests.front();
+    // Where the addresses are the packet's own, the next one may have another SA.
+    before = absent(request.source) || absent(request.destination) ? nullptr : policy;
     step.hash = SadView::hash(
         request.protocol, absent(request.source) ? step.headers.source : request.source,
         absent(request.destination) ? step.headers.final_destination : request.destination,
