@@ -190,6 +190,8 @@ std::vector<Bytes> seeds() {
     all.push_back(join({sealed, test::with_trailer(inner6, 2, kIpv6)}));
     all.push_back(join({sealed, test::with_trailer(Bytes(22, 0xAB), 0, kTcp)}));
     all.push_back(join({sealed, test::with_trailer(Bytes(62, 0), 0, kNoNextHeader)}));
+    all.push_back(join({sealed, Bytes(14, 1), {15, kUdp}}));  // a byte more than there is
+    all.push_back(join({sealed, Bytes(14, 1), {14, kUdp}}));
     all.push_back(join({{index, 3, 1, 4, 0, 9}, test::with_trailer(inner4, 2, kIpv4)}));
     const test::SaSpec& spec = world().peer.spec(index);
     if (spec.esn || spec.mode == Mode::any) continue;
