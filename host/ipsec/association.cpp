@@ -172,7 +172,7 @@ std::uint32_t SecurityAssociation::overhead(std::uint32_t payload,
                                             base::Family outer) const noexcept {
   if (protocol() == Protocol::ah)
     return round_up(12 + icv_bytes(), outer == base::Family::ipv6 ? 8 : 4);
-  return 8 + iv_bytes() + round_up(payload + 2, pad_to()) - payload + icv_bytes();
+  return 8 + iv_bytes() + ((payload + 1 + pad_to()) & ~(pad_to() - 1)) - payload + icv_bytes();
 }
 
 // RFC 4303 §3.3.3.

@@ -73,7 +73,7 @@ DropReason prepare_esp_outbound(Step& step, crypto::Job& job, OutboundContext& c
   const std::uint32_t payload =
       step.mode == Mode::tunnel ? packet.length : packet.length - step.headers.insert_offset;
   const std::uint32_t pad_to = sa.pad_to();
-  const std::uint32_t text = (payload + kTrailer + pad_to - 1) / pad_to * pad_to;
+  const std::uint32_t text = (payload + kTrailer + pad_to - 1) & ~(pad_to - 1);
   const std::uint32_t header = kEspHeader + sa.iv_bytes();
   Opening opening;
   DropReason reason =
@@ -112,7 +112,7 @@ DropReason prepare_esp_inbound(Step& step, crypto::Job& job) noexcept {
   const std::uint32_t available = headers.total - headers.upper_offset;
   if (available < header + icv + kTrailer) return DropReason::malformed;
   const std::uint32_t text = available - header - icv;
-  if (text % sa.pad_to() != 0) return DropReason::malformed;
+  if ((text & (sa.pad_to() - 1)) != 0) return DropReason::malformed;
   std::uint8_t* esp = step.packet->data + headers.upper_offset;
   const ReplayWindow::Check check = sa.window().check(base::load32(esp + 4));
   if (!check.acceptable) return DropReason::replay;

@@ -69,8 +69,11 @@ bool Processor::find_association(const SadView& sad, InboundItem& item,
                                  std::size_t index) noexcept {
   Step& step = scratch_->steps[index];
   const base::Address& destination = step.headers.destination;
-  step.association = sad.find(item.spi, destination,
-                              static_cast<Protocol>(step.headers.upper_protocol), step.hash);
+  const auto protocol = static_cast<Protocol>(step.headers.upper_protocol);
+  SecurityAssociation* before = scratch_->found;
+  const bool same = before != nullptr && before->is(item.spi, destination, protocol);
+  step.association = same ? before : sad.find(item.spi, destination, protocol, step.hash);
+  scratch_->found = step.association;
   if (step.association != nullptr) {
     const std::uint8_t* header = item.packet->data + step.headers.upper_offset;
     step.association->window().prefetch(
@@ -184,6 +187,7 @@ void Processor::inbound_chunk(const SpdView* spd, const SadView& sad,
   while (!live.empty()) {
     live.keep_if([&](std::size_t i) { return locate(sad, items[i], i); });
     aim(sad);
+    scratch.found = nullptr;
     live.keep_if([&](std::size_t i) { return find_association(sad, items[i], i); });
     run_jobs(items);
   }

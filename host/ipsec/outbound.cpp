@@ -179,7 +179,9 @@ void Processor::aim(const SadView& sad, std::span<OutboundItem> items) noexcept 
     Step& step = scratch.steps[live[at]];
     const PeerGroup* group = step.hash == 0 ? nullptr : sad.choose_candidate(step.hash);
     scratch.groups[live[at]] = group;
-    if (group != nullptr) __builtin_prefetch(group);
+    if (group == nullptr) continue;
+    __builtin_prefetch(group);
+    __builtin_prefetch(&group->oldest);
   }
   for (std::size_t at = 0; at < live.size(); ++at) {
     const PeerGroup* group = scratch.groups[live[at]];

@@ -112,15 +112,13 @@ bool history_matches(const Policy& policy, const Packet& packet, const Flow& flo
     const bool optional =
         effective_level(request, settings.of(ends.destination->family)) == Level::use;
     if (optional && request.mode != Mode::tunnel) continue;  // present or not, nothing changes
-    std::size_t at = next;
-    while (at < packet.history_count && !entry_matches(packet.history[at], request, ends) &&
-           packet.history[at].mode == Mode::transport)
-      ++at;
-    if (at < packet.history_count && entry_matches(packet.history[at], request, ends)) {
-      next = at + 1;
-    } else if (!optional) {
-      return false;
+    bool found = false;
+    for (std::size_t at = next; at < packet.history_count; ++at) {
+      found = entry_matches(packet.history[at], request, ends);
+      if (found) next = at + 1;
+      if (found || packet.history[at].mode != Mode::transport) break;
     }
+    if (!found && !optional) return false;
   }
   return !has_tunnel(packet, next);
 }

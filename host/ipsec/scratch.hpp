@@ -70,6 +70,7 @@ struct Processor::Scratch {
   FlowCache flow_cache;
   const Policy* same_policy = nullptr;  // resolved in this burst, the same for all its packets
   std::size_t same_index = 0;
+  SecurityAssociation* found = nullptr;  // for the packet before, in this burst
   std::array<std::array<std::uint8_t, kSignedHeadersMax>, kBurst> signed_headers;
   crypto::RandomStream random;
   std::uint16_t next_identification = 0;

@@ -100,10 +100,12 @@ void write_outer_header(const Packet& packet, const OuterHeader& outer, const st
             (outer_df(variables.df_bit, inner, outer.flags) ? 0x4000u : 0u),
         std::uint32_t{hops} << 24 | std::uint32_t{outer.protocol} << 16,
         base::load32(outer.source.bytes.data()), base::load32(outer.destination.bytes.data())};
-    for (std::size_t i = 0; i < words.size(); ++i) base::store32(header + i * 4, words[i]);
-    std::uint64_t sum = 0;
-    for (const std::uint32_t word : words) sum += word;
-    base::store16(header + 10, fold_checksum(sum));
+    const std::uint64_t sum = std::uint64_t{words[0]} + words[1] + words[2] + words[3] + words[4];
+    base::store32(header, words[0]);
+    base::store32(header + 4, words[1]);
+    base::store32(header + 8, words[2] | fold_checksum(sum));
+    base::store32(header + 12, words[3]);
+    base::store32(header + 16, words[4]);
   } else {
     const std::uint32_t label =
         settings.copy_flow_label && inner[0] >> 4 == 6 ? base::load32(inner) & kFlowLabelMask : 0;
