@@ -222,6 +222,11 @@ class Case:
         """What does not shrink goes without IPComp (RFC 3173 §2.2)."""
         return "use" if self.bundle[at].proto == "ipcomp" else f"unique:{at + 1}"
 
+    def _linux_level(self, at, direction):
+        """`direction` as Saline sees it. Linux takes no optional tunnel in an outbound policy."""
+        optional = self.bundle[at].proto == "ipcomp"
+        return " level use" * (optional and (direction == "out" or self._mode(at) != "tunnel"))
+
     def _policies(self):
         """(out or in as Saline sees it, selectors, tunnel's ends)"""
         here, there = self.selectors()
@@ -285,7 +290,7 @@ class Case:
         for direction, source, destination, ends in self._policies():
             templates = [f"tmpl src {ends[0]} dst {ends[1]} proto {PROTO[transform.proto]} "
                          f"reqid {at + 1} mode {self._mode(at)}"
-                         + " level use" * (transform.proto == "ipcomp")
+                         + self._linux_level(at, direction)
                          for at, transform in enumerate(self.bundle)]
             lines.append(f"xfrm policy add src {source} dst {destination} dir "
                          f"{'in' if direction == 'out' else 'out'} " + " ".join(templates))

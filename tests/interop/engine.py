@@ -33,7 +33,8 @@ class Engine:
         ends = ENDS[False, case.outer]
         source, destination = ends if direction == 0 else ends[::-1]
         line = (f"sa spi={case.spis[direction][0]} proto={transform.proto} mode={case.mode} "
-                f"src={source} dst={destination} seq={number - 1} esn={int(case.esn)} legacy=1")
+                f"src={source} dst={destination} seq={number - 1} esn={int(case.esn)} legacy=1 "
+                f"align8={int(case.align8)}")
         if transform.cipher:
             line += f" enc={transform.cipher.name} enckey={key.hex()}"
         if transform.auth:

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <linux/udp.h>
+#include <linux/xfrm.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -70,6 +71,17 @@ void load_modules() {
   std::fclose(list);
 }
 
+// As a key daemon's socket: what comes in UDP is no clear packet to be refused by policy.
+bool bypass_policy(int fd, int family) {
+  xfrm_userpolicy_info policy{};
+  policy.sel.family = static_cast<std::uint16_t>(family);
+  policy.action = XFRM_POLICY_ALLOW;
+  policy.dir = XFRM_POLICY_IN;
+  const int level = family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
+  const int option = family == AF_INET6 ? IPV6_XFRM_POLICY : IP_XFRM_POLICY;
+  return ::setsockopt(fd, level, option, &policy, sizeof policy) == 0;
+}
+
 int udp_socket(int family, std::uint16_t port, bool encapsulated) {
   const int fd = ::socket(family, SOCK_DGRAM, 0);
   const int one = 1;
@@ -86,7 +98,10 @@ int udp_socket(int family, std::uint16_t port, bool encapsulated) {
   } else {
     failed = ::bind(fd, reinterpret_cast<sockaddr*>(&four), sizeof four);
   }
-  if (encapsulated) failed |= ::setsockopt(fd, IPPROTO_UDP, UDP_ENCAP, &type, sizeof type);
+  if (encapsulated) {
+    failed |= ::setsockopt(fd, IPPROTO_UDP, UDP_ENCAP, &type, sizeof type);
+    failed |= !bypass_policy(fd, family);
+  }
   if (failed) give_up("UDP socket");
   return fd;
 }

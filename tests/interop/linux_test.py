@@ -23,11 +23,13 @@ import cases
 import engine
 import facts
 import kernel_peer
-from rig import LINUX, SALINE, Failure, Unsupported, check, grown, rig
+from rig import LINUX, SALINE, Failure, check, grown, rig
+from stream import checksum
 from bed import protocol_of, skip
 
 SIZES = [0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 64, 100, 255, 512, 700, 1023, 1300]
-SALINED = ["--mtu", "1500", "--set", "net.inet.ipsec.dfbit=2", "--set", "net.inet.ipsec.ecn=2"]
+SALINED = ["--mtu", "1500", "--set", "net.inet.ipsec.dfbit=2", "--set", "net.inet.ipsec.ecn=2",
+           "--set", "net.key.allow_legacy=1"]
 PROTOCOL = {"esp": 50, "ah": 51, "ipcomp": 108}
 UDP = 17
 
@@ -71,14 +73,25 @@ def check_compression(rig_, case):
             check(cpi == case.spis[direction][0], f"{origin} sent CPI {cpi:#x}")
 
 
+def with_udp6_checksum(frame):
+    """UDP over IPv6 has a checksum, and a packet that fails it comes not so far as to its ICV."""
+    packet = frame[14:]
+    if packet[0] >> 4 != 6:
+        return frame
+    datagram = packet[40:46] + bytes(2) + packet[48:]
+    pseudo = packet[8:40] + struct.pack("!II", len(datagram), UDP)
+    value = checksum(pseudo + datagram + bytes(len(datagram) % 2)) or 0xffff
+    return frame[:60] + struct.pack("!H", value) + frame[62:]
+
+
 def check_tampering(rig_, case, rng):
     def tamper(_, frame):
         if protocol_of(frame) == "link":
             return [frame]
         head = 14 + (20 if frame[14] >> 4 == 4 else 40) + 8 * case.udp + 12
         at = rng.randrange(head, len(frame))
-        return [frame[:at] + bytes([frame[at] ^ (1 << rng.randrange(8))]) + frame[at + 1:],
-                frame, frame]
+        damaged = frame[:at] + bytes([frame[at] ^ (1 << rng.randrange(8))]) + frame[at + 1:]
+        return [with_udp6_checksum(damaged) if case.udp else damaged, frame, frame]
 
     linux, drops = rig_.linux_counters(), rig_.saline_drops()
     rig_.tamper = tamper
@@ -106,7 +119,10 @@ def run_case(rig_, engine_, case, rng):
     rig_.frames.clear()
     rig_.setkey(case.setkey())
     rig_.linux(case.linux())
-    rig_.echo(case.tunnel, case.inner, [payload(rng, size, case) for size in SIZES])
+    # Linux loses UDP over IPv6 of less than 48 bytes that holds ESP.
+    least = 7 if case.udp and case.outer == 6 else 0
+    rig_.echo(case.tunnel, case.inner,
+              [payload(rng, size, case) for size in SIZES if size >= least])
     if len(case.bundle) == 1 and case.compressed:
         check_compression(rig_, case)
         return
@@ -133,7 +149,7 @@ def main():
     seed = int(options.seed) if options.seed is not None else random.randrange(2**32)
     print(f"seed {seed}", flush=True)
     rng = random.Random(seed)
-    counts, failures, refused, begin = {}, 0, [], time.monotonic()
+    counts, failures, begin = {}, 0, time.monotonic()
     with (rig(options.build, options.wire, *SALINED) as rig_,
           engine.Engine(options.build) as engine_):
         print(f"up in {time.monotonic() - begin:.1f} s", flush=True)
@@ -143,9 +159,6 @@ def main():
                 continue
             held, ran = counts.get(group, (0, 0))
             result = attempt(group, name, step, rig_)
-            if result is None:
-                refused.append(name)
-                continue
             failures += not result
             counts[group] = (held + result, ran + 1)
             if failures >= 25:
@@ -153,8 +166,6 @@ def main():
                 break
     for row, reason in cases.uncovered(rows):
         print(f"not tried: {row.name}: {reason or 'no name for it in cases.py'}")
-    if refused:
-        print(f"not tried: salined does not carry {len(refused)} cases: {'; '.join(refused[:40])}")
     for group, (held, ran) in counts.items():
         print(f"{group}: {held} of {ran} held")
     print(f"{time.monotonic() - begin:.0f} s")
@@ -172,15 +183,13 @@ def steps(rows, rig_, engine_, rng, everything):
 
 
 def attempt(group, name, step, rig_):
-    """Prints what became of it: True held, False not, None where salined does not carry it."""
+    """Prints what became of it; whether it held."""
     start = time.monotonic()
     before = (rig_.linux_counters(), rig_.saline_drops())
     try:
         step()
         print(f"ok   {group}: {name} ({time.monotonic() - start:.2f} s)", flush=True)
         return True
-    except Unsupported:
-        return None
     except Failure as failure:
         now = (rig_.linux_counters(), rig_.saline_drops())
         told = [grown(now[i], before[i]) for i in range(2)]
