@@ -8,13 +8,14 @@ mode and pair of families. Of each case:
   - then, of one more echo, every packet is passed on with one bit changed, as it is, and once more:
     both sides count one forgery and one replay, and the echo arrives once.
 
-usage: linux_test.py BUILD [--all] [--only WORDS] [--wire card] [--seed N]
+usage: linux_test.py BUILD [--all] [--only EXPRESSION] [--wire card] [--seed N]
 Exit status: 0 held, 1 not, 77 skipped with a reason. Without --all, a selection.
 """
 
 import argparse
 import os
 import random
+import re
 import struct
 import sys
 import time
@@ -129,7 +130,8 @@ def run_case(rig_, engine_, case, rng):
     check_cable(rig_, case)
     if rig_.has_card and case.bundle[0].on_card and len(case.bundle) == 1 and not case.udp:
         paths = [(sa["path"], sa["reason"]) for sa in rig_.status()["associations"]]
-        check(all(path == "card" for path, _ in paths), f"carried by {paths}")
+        check(all(path == "card" or re.search("window above|192-bit key not in card", reason)
+                  for path, reason in paths), f"carried by {paths}")
     packets = rig_.packets(LINUX)
     compared = engine.compare_with_linux(engine_, case, packets)
     check(compared in (None, len(packets)), f"{compared} packets compared of {len(packets)}")
@@ -140,7 +142,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
     parser.add_argument("--all", action="store_true")
-    parser.add_argument("--only", default="", help="words that a case's name must have")
+    parser.add_argument("--only", default="", help="an expression for the cases' names")
     parser.add_argument("--wire", default="plain", choices=["plain", "card"])
     parser.add_argument("--seed", type=int, default=os.environ.get("SALINE_SEED"))
     options = parser.parse_args()
@@ -155,7 +157,7 @@ def main():
         print(f"up in {time.monotonic() - begin:.1f} s", flush=True)
         rows = cases.table(engine_)
         for group, name, step in steps(rows, rig_, engine_, rng, options.all):
-            if not all(word in f"{group} {name}" for word in options.only.split()):
+            if not re.search(options.only, f"{group}: {name}"):
                 continue
             held, ran = counts.get(group, (0, 0))
             result = attempt(group, name, step, rig_)
