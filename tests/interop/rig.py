@@ -43,7 +43,8 @@ def grown(now, before):
 
 class Rig:
     def __init__(self, build, wire):
-        self.build, self.wire = build, WIRES[wire]  # bed.Host reads these, and folder
+        # bed.Host reads these.
+        self.build, self.wire, self.mtu = build, WIRES[wire], 1500
         self.has_card = wire == "card"
         self.folder = tempfile.mkdtemp(prefix="saline-interop-")
         self.saline = bed.Host(self, 1)
