@@ -72,6 +72,15 @@ void check_ah(const SaConfig& config) {
   if (none(config.integrity)) throw Error(EINVAL, "AH needs an integrity algorithm");
 }
 
+void check_advice(const SaConfig& config) {
+  if (config.allow_legacy) return;
+  for (const Algorithm* row : {config.encryption, config.integrity, config.compression})
+    if (row != nullptr && row->advice == crypto::Advice::must_not)
+      throw Error(EPERM, std::string(row->name) +
+                             " must not be used any more (RFC 8221): choose another algorithm, or "
+                             "allow legacy ones (salined --allow-legacy)");
+}
+
 void check(const SaConfig& config) {
   check_identity(config);
   switch (config.id.protocol) {
@@ -90,6 +99,7 @@ void check(const SaConfig& config) {
   for (auto limit : {&Lifetime::packets, &Lifetime::bytes})
     if (config.hard.*limit != 0 && config.soft.*limit > config.hard.*limit)
       throw Error(EINVAL, "a soft lifetime may not be longer than the hard one");
+  check_advice(config);
 }
 
 std::uint64_t random_iv_base() {

@@ -24,7 +24,7 @@ const crypto::Algorithm* integrity_of(const pfkey::Message& request) {
 }
 
 const crypto::Algorithm* encryption_of(const pfkey::Message& request) {
-  const crypto::Algorithm* found = crypto::find_encryption(request.sa->encrypt);
+  const crypto::Algorithm* found = crypto::find_encryption(request.sa->encrypt, request.sa->flags);
   if (found == nullptr) {
     throw Error(ENOSYS, "encryption algorithm number " + std::to_string(request.sa->encrypt) +
                             " is unknown; REGISTER lists the known ones");

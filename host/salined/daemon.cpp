@@ -138,7 +138,7 @@ class Daemon {
         next_hops_(netlink_, if_nametoindex(host_->name().c_str()), options.next_hop),
         local_addresses_(std::make_unique<ipsec::LocalAddresses>()),
         engine_({sad_, spd_, *provider_, card_ ? static_cast<Offload&>(*card_) : software_only_,
-                 options.offload, daemon_clock}),
+                 options.offload, daemon_clock, options.allow_legacy}),
         dataplane_({*host_, *wire_, *eal_.frames(), sad_, spd_, *provider_, card_.get(),
                     next_hops_.view(), local_addresses_, settings_, daemon_clock, options.lcore}),
         server_({.path = options.socket_path}, engine_),

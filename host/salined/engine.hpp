@@ -52,6 +52,7 @@ struct EngineParts {
   OffloadMode offload_mode = OffloadMode::prefer;
   // Seconds since 1970 that never go back.
   std::function<std::uint64_t()> clock;
+  bool allow_legacy = false;  // algorithms that RFC 8221 says MUST NOT
 };
 
 class Engine : public pfkey::Handler {
@@ -126,6 +127,7 @@ class Engine : public pfkey::Handler {
 
   // engine_sa.cpp
   SaEntry& find_entry(const ipsec::SaId& id);
+  static void warn_of_algorithms(const SaEntry& entry);
   SaEntry make_entry(pfkey::Message& request);
   void remove_entry(const ipsec::SaId& id) noexcept;
   pfkey::Message describe(SaEntry& entry, bool with_keys);

@@ -110,10 +110,10 @@ Message Engine::describe(SaEntry& entry, bool with_keys) {
                           counters.packets.get(), std::numeric_limits<std::uint32_t>::max())),
                       counters.bytes.get(), entry.added_s, counters.last_used_s.get()};
   pfkey::Sa2 sa2 = message.sa2.value_or(pfkey::Sa2{});
-  sa2.sequence = static_cast<std::uint32_t>(entry.role.direction == SaDirection::inbound
-                                                ? sa.window().top()
-                                            : sa.offloaded() ? counters.packets.get()
-                                                             : counters.sequence.get());
+  sa2.sequence =
+      static_cast<std::uint32_t>(entry.role.direction == SaDirection::inbound ? sa.window().top()
+                                 : sa.offloaded() ? counters.packets.get()
+                                                  : counters.sequence.get());
   message.sa2 = sa2;
   if (sa.state() == ipsec::State::larval) return message;
   message.saline_path = pfkey::SalinePath{
@@ -173,7 +173,9 @@ Engine::SaEntry Engine::make_entry(Message& request) {
   SaEntry entry;
   entry.described = request;
   entry.described.saline_hello.reset();
-  entry.association = ipsec::SecurityAssociation::create(to_config(request), parts_.provider);
+  ipsec::SaConfig config = to_config(request);
+  config.allow_legacy = parts_.allow_legacy;
+  entry.association = ipsec::SecurityAssociation::create(std::move(config), parts_.provider);
   entry.added_s = parts_.clock();
   check_spi_is_free(entry.association->id());
   place(entry);
@@ -184,6 +186,19 @@ Engine::SaEntry Engine::make_entry(Message& request) {
   return entry;
 }
 
+// Once per SA: what RFC 8221 says of its algorithms, if that is not "may".
+void Engine::warn_of_algorithms(const SaEntry& entry) {
+  const ipsec::SaConfig& config = entry.association->config();
+  for (const crypto::Algorithm* row : {config.encryption, config.integrity}) {
+    if (row == nullptr || row->advice == crypto::Advice::may) continue;
+    const bool must = row->advice == crypto::Advice::must_not;
+    base::log(must ? base::Priority::warning : base::Priority::notice, "sad", "weak algorithm",
+              {{"sa", text_of(config.id)},
+               {"algorithm", std::string(row->name)},
+               {"RFC 8221", must ? "MUST NOT" : "SHOULD NOT"}});
+  }
+}
+
 // SADB_ADD: SA [SA2] SRC DST [AUTHKEY] [ENCKEY] [lifetimes] [identities] -> the same.
 Message Engine::add(Message& request, const Client&) {
   const SaId id = to_id(request);
@@ -192,6 +207,7 @@ Message Engine::add(Message& request, const Client&) {
   parts_.sad.add(entry.association);
   parts_.sad.publish();
   give_up_spi(id);
+  warn_of_algorithms(entry);
   std::erase_if(pending_, [&](const auto& waiting) {
     return std::get<0>(waiting.first) == id.protocol &&
            std::get<3>(waiting.first) == id.destination;
@@ -213,6 +229,7 @@ Message Engine::update(Message& request, const Client&) {
   old = std::move(entry);
   parts_.sad.publish();
   give_up_spi(old.association->id());
+  warn_of_algorithms(old);
   return describe(old, true);
 }
 

@@ -103,6 +103,10 @@ std::optional<Options> parse_options(int argc, char** argv) {
       out.huge_pages = false;
       continue;
     }
+    if (name == "--allow-legacy") {
+      out.allow_legacy = true;
+      continue;
+    }
     std::optional<std::string> value;
     if (const std::size_t equals = name.find('='); equals != std::string::npos) {
       value = name.substr(equals + 1);
@@ -147,6 +151,8 @@ Ports
 
 Policy
   --offload MODE        require, prefer (default) or never let the card carry SAs
+  --allow-legacy        accept SAs of algorithms that RFC 8221 forbids: des-cbc, des-deriv,
+                        des-32iv, blowfish-cbc, cast128-cbc, hmac-md5, keyed-md5, keyed-sha1
   --set NAME=VALUE      a host-wide variable, e.g. net.inet.ipsec.def_policy=0 (discard); repeatable
 
 Sockets

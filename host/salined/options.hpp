@@ -29,6 +29,7 @@ struct Options {
   std::optional<std::uint16_t> mtu;       // of the host port
   std::optional<std::uint16_t> wire_mtu;  // else as the device has it
   OffloadMode offload = OffloadMode::prefer;
+  bool allow_legacy = false;  // algorithms that RFC 8221 says MUST NOT
   std::vector<std::pair<std::string, std::string>> variables;  // --set, in order
 };
 

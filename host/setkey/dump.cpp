@@ -93,7 +93,8 @@ void print_algorithms(std::ostream& out, const Message& entry) {
         << " \n";
     return;
   }
-  print_algorithm(out, 'E', crypto::find_encryption(sa.encrypt), sa.encrypt, entry.key_encrypt);
+  print_algorithm(out, 'E', crypto::find_encryption(sa.encrypt, sa.flags), sa.encrypt,
+                  entry.key_encrypt);
   print_algorithm(out, 'A', crypto::find_integrity(sa.auth), sa.auth, entry.key_auth);
 }
 

@@ -172,6 +172,8 @@ namespace {
 
 std::string key_sizes(const crypto::Algorithm& algorithm) {
   std::string sizes;
+  if (algorithm.key_bits_step == 8)
+    return std::to_string(algorithm.key_bits_min) + " to " + std::to_string(algorithm.key_bits_max);
   for (unsigned bits = algorithm.key_bits_min; bits <= algorithm.key_bits_max;
        bits += std::max<unsigned>(algorithm.key_bits_step, 8))
     if (algorithm.key_bits_valid(bits)) sizes += (sizes.empty() ? "" : ", ") + std::to_string(bits);
@@ -184,20 +186,14 @@ std::string wrong_key(const crypto::Algorithm& algorithm, unsigned bits) {
          std::to_string(bits);
 }
 
-std::uint32_t legacy_iv_flags(std::string_view name) {
-  if (name == "des-deriv") return pfkey::kSaFlagDerivedIv;
-  if (name == "des-32iv") return pfkey::kSaFlagIv4Bytes | pfkey::kSaFlagOld;
-  return 0;
-}
-
 }  // namespace
 
 void Parser::encryption(pfkey::Message& message) {
   const auto name = take("encryption algorithm").text;
-  message.sa->flags |= legacy_iv_flags(name);
-  const auto* algorithm = crypto::find_encryption(legacy_iv_flags(name) ? "des-cbc" : name);
+  const auto* algorithm = crypto::find_encryption(name);
   if (!algorithm) fail_before("unknown encryption algorithm " + shown(name));
   message.sa->encrypt = algorithm->pfkey_id;
+  message.sa->flags |= algorithm->pfkey_flags;
   message.key_encrypt = key(name, algorithm->key_bits_max != 0);
   if (!algorithm->key_bits_valid(message.key_encrypt->bits))
     fail_before(wrong_key(*algorithm, message.key_encrypt->bits));
@@ -210,6 +206,8 @@ void Parser::integrity(pfkey::Message& message) {
   const auto* algorithm = crypto::find_integrity(name);
   if (!algorithm) fail_before("unknown authentication algorithm " + shown(name));
   message.sa->auth = algorithm->pfkey_id;
+  if (algorithm->iv_bytes != 0 && message.satype != SaType::ah)
+    fail_before(std::string(algorithm->name) + " is for ah; in esp it is -E aes-gmac (RFC 4543)");
   message.key_auth = key(name, algorithm->key_bits_max != 0);
   if (!algorithm->key_bits_valid(message.key_auth->bits))
     fail_before(wrong_key(*algorithm, message.key_auth->bits));

@@ -73,7 +73,7 @@ class Rig:
         self.far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         for end in (self.far, self.peer.socket):
             self._poll.register(end, select.POLLIN)
-        self.saline.start(*options)
+        self.saline.start("--allow-legacy", *options)
         self._settle_saline()
         self._settle_linux()
 

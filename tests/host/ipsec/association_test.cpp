@@ -16,13 +16,13 @@ using testing::HasSubstr;
 
 namespace {
 
-void refuses(SaConfig config, const std::string& sentence) {
+void refuses(SaConfig config, const std::string& sentence, int code = EINVAL) {
   const auto provider = crypto::make_provider();
   try {
     SecurityAssociation::create(std::move(config), *provider);
     ADD_FAILURE() << "accepted, wanted: " << sentence;
   } catch (const base::Error& error) {
-    EXPECT_EQ(error.errno_value(), EINVAL);
+    EXPECT_EQ(error.errno_value(), code);
     EXPECT_THAT(error.what(), HasSubstr(sentence));
   }
 }
@@ -76,6 +76,35 @@ TEST(Association, RefusesWeakDesKeys) {
   des3.encryption = "3des-cbc";
   refuses(changed([](SaConfig& c) { c.encryption_key = base::Secret(Bytes(24, 0x23)); }, des3),
           "weak or has equal parts");
+}
+
+TEST(Association, RefusesWhatRfc8221ForbidsUnlessToldTo) {
+  const auto provider = crypto::make_provider();
+  int forbidden = 0;
+  for (const crypto::Algorithm& row : crypto::algorithms()) {
+    // Old formats have rules of their own; compression is no part of RFC 8221.
+    if (row.pfkey_flags != 0 || row.kind == crypto::Kind::compression ||
+        row.method == crypto::Method::null_integrity)
+      continue;
+    SaSpec spec;
+    if (row.kind == crypto::Kind::integrity) {
+      spec.protocol = Protocol::ah;
+      spec.integrity = row.name;
+    } else {
+      spec.encryption = row.name;
+      if (row.is_aead()) spec.integrity = "";
+    }
+    EXPECT_NO_THROW(SecurityAssociation::create(config_of(spec), *provider)) << row.name;
+    if (row.advice == crypto::Advice::must_not) {
+      ++forbidden;
+      refuses(changed([](SaConfig& c) { c.allow_legacy = false; }, spec), "RFC 8221", EPERM);
+    } else {
+      SaConfig config = config_of(spec);
+      config.allow_legacy = false;
+      EXPECT_NO_THROW(SecurityAssociation::create(std::move(config), *provider)) << row.name;
+    }
+  }
+  EXPECT_EQ(forbidden, 6);
 }
 
 TEST(Association, A21RefusesEncryptionWithoutIntegrityUnlessToldTo) {

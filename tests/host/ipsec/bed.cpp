@@ -82,6 +82,7 @@ SaConfig config_of(const SaSpec& spec) {
   config.reqid = spec.reqid;
   config.replay_window = spec.window;
   config.extended_sequence = spec.esn;
+  config.allow_legacy = true;  // refusing them is association_test's business
   if (spec.protocol == Protocol::esp && !spec.encryption.empty()) {
     config.encryption = crypto::find_encryption(spec.encryption);
     config.encryption_key = key_for(*config.encryption, spec.key_bits);

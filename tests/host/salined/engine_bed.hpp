@@ -56,8 +56,8 @@ class Ears : public Announcer {
 };
 
 struct EngineBed {
-  explicit EngineBed(OffloadMode mode = OffloadMode::prefer)
-      : engine({sad, spd, *provider, card, mode, [this] { return now_s; }}) {
+  explicit EngineBed(OffloadMode mode = OffloadMode::prefer, bool allow_legacy = false)
+      : engine({sad, spd, *provider, card, mode, [this] { return now_s; }, allow_legacy}) {
     engine.set_announcer(&ears);
     engine.set_local_addresses({base::Address::parse("10.0.0.1"), base::Address::parse("fd00::1")});
   }

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/host/salined/engine_bed.hpp"
 
 namespace saline::daemon {
@@ -291,6 +293,48 @@ TEST(EngineSa, CountersOfTheCardAreTheSas) {
   EXPECT_EQ(reply.current->allocations, 7u);
   EXPECT_EQ(reply.current->bytes, 700u);
   EXPECT_EQ(reply.current->usetime_s, bed.now_s);
+}
+
+// RFC 8221: MUST NOT, unless the operator says so.
+TEST(EngineSa, LegacyAlgorithmsNeedLeave) {
+  const auto old_sa = [](std::uint8_t encrypt, std::uint16_t bits) {
+    Message message = EngineBed::sa(0x1000);
+    message.sa->encrypt = encrypt;
+    message.key_encrypt = pfkey::Key{bits, base::Secret(std::vector<std::uint8_t>(bits / 8, 0x37))};
+    message.sa->auth = 5;
+    message.key_auth = pfkey::Key{256, base::Secret(std::vector<std::uint8_t>(32))};
+    return message;
+  };
+  for (const auto& [encrypt, bits] : {std::pair<std::uint8_t, std::uint16_t>{6, 128}, {7, 448}}) {
+    EngineBed strict;
+    EXPECT_EQ(errno_of([&] { strict.add(old_sa(encrypt, bits)); }), EPERM);
+    EXPECT_TRUE(strict.engine.associations().empty());
+    EngineBed lenient(OffloadMode::prefer, true);
+    lenient.add(old_sa(encrypt, bits));
+    EXPECT_EQ(lenient.engine.associations().size(), 1u);
+  }
+}
+
+// Every number once, with the range that setkey and racoon check keys against.
+TEST(EngineSa, RegisterListsEveryRow) {
+  EngineBed bed;
+  Message request(MessageType::reg);
+  request.satype = pfkey::SaType::esp;
+  const Message reply = bed.engine.reg(request, bed.client);
+  std::set<const crypto::Algorithm*> listed;
+  for (const auto& entry : *reply.supported_auth)
+    EXPECT_TRUE(listed.insert(crypto::find_integrity(entry.id)).second) << int{entry.id};
+  for (const auto& entry : *reply.supported_encrypt) {
+    const crypto::Algorithm* row = crypto::find_encryption(entry.id);
+    ASSERT_NE(row, nullptr) << int{entry.id};
+    EXPECT_TRUE(listed.insert(row).second) << row->name;
+    EXPECT_EQ(entry.min_bits, row->key_bits_min) << row->name;
+    EXPECT_EQ(entry.max_bits, row->key_bits_max) << row->name;
+    EXPECT_EQ(entry.iv_bytes, row->iv_bytes) << row->name;
+  }
+  for (const crypto::Algorithm& row : crypto::algorithms())
+    EXPECT_EQ(listed.contains(&row), row.kind != crypto::Kind::compression && row.pfkey_flags == 0)
+        << row.name;
 }
 
 TEST(EngineSa, RegisterListsAlgorithms) {

@@ -22,10 +22,27 @@ std::optional<Options> parse(std::vector<std::string> words) {
 }
 
 TEST(Options, AllOfThem) {
-  const auto options = parse({"--wire-port",       "net_null0", "--socket=/s", "--control", "/c",
-                              "--no-huge",         "--memory",  "128",         "--lcore",   "1",
-                              "--offload=require", "--set",     "a.b=1",       "--set",     "c=2",
-                              "--foreground",      "--mtu",     "1300",        "--plugin",  "/p"});
+  const auto options = parse({"--wire-port",
+                              "net_null0",
+                              "--socket=/s",
+                              "--control",
+                              "/c",
+                              "--no-huge",
+                              "--memory",
+                              "128",
+                              "--lcore",
+                              "1",
+                              "--offload=require",
+                              "--set",
+                              "a.b=1",
+                              "--set",
+                              "c=2",
+                              "--foreground",
+                              "--allow-legacy",
+                              "--mtu",
+                              "1300",
+                              "--plugin",
+                              "/p"});
   ASSERT_TRUE(options);
   EXPECT_EQ(options->wire_port, "net_null0");
   EXPECT_EQ(options->socket_path, "/s");
@@ -34,6 +51,8 @@ TEST(Options, AllOfThem) {
   EXPECT_EQ(options->memory_mb, 128u);
   EXPECT_EQ(options->lcore, 1u);
   EXPECT_EQ(options->offload, OffloadMode::require);
+  EXPECT_TRUE(options->allow_legacy);
+  EXPECT_FALSE(parse({"--wire-port", "x"})->allow_legacy);
   EXPECT_EQ(options->variables.size(), 2u);
   EXPECT_EQ(options->mtu, 1300);
   EXPECT_EQ(options->plugin_path, "/p");

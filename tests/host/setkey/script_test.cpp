@@ -7,6 +7,8 @@
 
 #include <string>
 
+#include "host/crypto/algorithms.hpp"
+
 namespace saline::setkey {
 namespace {
 
@@ -140,6 +142,33 @@ TEST(SetkeyScript, AlgorithmsOfTheTable) {
   const Message sha = encrypted("null -A hmac-sha2-256 0x" + hex32 + hex32);
   EXPECT_EQ(sha.sa->auth, 5);
   EXPECT_EQ(encrypted("null -A hmac-sha256 0x" + hex32 + hex32).sa->auth, 5);
+}
+
+// Every row by its name: number, flags, and keys of just the sizes of the table.
+TEST(SetkeyScript, EveryRowOfTheTable) {
+  for (const crypto::Algorithm& row : crypto::algorithms()) {
+    if (row.kind == crypto::Kind::compression) continue;
+    SCOPED_TRACE(row.name);
+    const bool signs = row.kind == crypto::Kind::integrity;
+    const std::string head = "add 1.1.1.1 2.2.2.2 " + std::string(signs ? "ah" : "esp") +
+                             " 0x100 " + (signs ? "-A " : "-E ") + std::string(row.name);
+    const auto statement = [&](unsigned bits) {
+      return head + (bits == 0 ? "" : " 0x" + std::string(bits / 4, '7')) + ";";
+    };
+    for (unsigned bits : {row.key_bits_min, row.key_bits_max}) {
+      const Message message = request_of(statement(bits));
+      const auto& key = signs ? message.key_auth : message.key_encrypt;
+      ASSERT_TRUE(key);
+      EXPECT_EQ(key->bits, bits);
+      EXPECT_EQ(signs ? crypto::find_integrity(message.sa->auth)
+                      : crypto::find_encryption(message.sa->encrypt, message.sa->flags),
+                &row);
+      EXPECT_EQ(message.sa->flags & row.pfkey_flags, row.pfkey_flags);
+    }
+    if (row.key_bits_max == 0) continue;
+    for (unsigned bits : {row.key_bits_min - 8u, row.key_bits_max + 8u})
+      EXPECT_ANY_THROW(parse_script(statement(bits), {})) << bits;
+  }
 }
 
 TEST(SetkeyScript, AnOddDigitIsAByteOfItsOwn) {
