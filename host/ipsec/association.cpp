@@ -133,7 +133,7 @@ SecurityAssociation::Hot::Hot(const SaConfig& config) noexcept
       protocol(config.id.protocol),
       mode(config.mode),
       spi(config.id.spi),
-      flags(config.flags),
+      flags(config.selector ? config.flags | kFlagSelector : config.flags & ~kFlagSelector),
       reqid(config.reqid),
       extended_sequence(config.extended_sequence) {
   const Algorithm* cipher = protocol == Protocol::esp ? config.encryption : nullptr;

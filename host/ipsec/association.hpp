@@ -18,6 +18,7 @@
 #include "host/ipsec/path_mtu.hpp"
 #include "host/ipsec/protocols.hpp"
 #include "host/ipsec/replay.hpp"
+#include "host/ipsec/selector.hpp"
 #include "hw/interface/saline_hw.hpp"
 
 namespace saline::ipsec {
@@ -47,6 +48,8 @@ inline constexpr std::uint32_t kFlagPadZero = 0x0200;        // SADB_X_EXT_PZERO
 inline constexpr std::uint32_t kFlagNoPathMtu = 0x20000000;  // NOPMTUDISC: outer DF clear, always
 inline constexpr std::uint32_t kFlagDecapDscp = 0x40000000;  // DECAP_DSCP: inner DSCP as outer
 inline constexpr std::uint32_t kFlagNoEcn = 0x80000000;      // NOECN: as ecn=0
+// Of this layer alone, in SecurityAssociation::flags(): there is a selector.
+inline constexpr std::uint32_t kFlagSelector = 0x08000000;
 
 // ESP in UDP (RFC 3948). Port 0: none.
 struct UdpEncapsulation {
@@ -79,6 +82,9 @@ struct SaConfig {
   bool allow_unauthenticated = false;  // encryption without integrity; else refused
   bool allow_legacy = false;           // algorithms that RFC 8221 says MUST NOT; else refused
   UdpEncapsulation udp;
+  // What may come out of this SA (RFC 4301 §4.4.2.1); none: the SPD alone decides. Ends as in the
+  // packet: the source is the peer's side.
+  std::optional<Selector> selector;
   bool ah_align8 = false;  // AH over IPv4 padded to 8 bytes, as Linux does and demands
 };
 
@@ -152,6 +158,10 @@ class SecurityAssociation {
   const SaConfig& config() const noexcept { return config_; }
   const SaId& id() const noexcept { return config_.id; }
   Protocol protocol() const noexcept { return hot_.protocol; }
+  // nullptr: none.
+  const Selector* selector() const noexcept {
+    return (hot_.flags & kFlagSelector) != 0 ? &*config_.selector : nullptr;
+  }
 
   // id() == other, without reading more than a lookup does.
   bool is(const SaId& other) const noexcept {

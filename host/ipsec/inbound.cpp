@@ -127,6 +127,7 @@ bool Processor::finish(InboundItem& item, std::size_t index, const crypto::Job& 
   if (reason == DropReason::none)
     reason = sa.protocol() == Protocol::esp ? finish_esp_inbound(step, settings_)
                                             : finish_ah_inbound(step, settings_);
+  if (reason == DropReason::none) reason = check_selector(sa, *item.packet);
   if (reason != DropReason::none) {
     refuse(item, reason, &sa);
     return false;
@@ -157,12 +158,11 @@ void Processor::check_policies(const SpdView& spd, std::span<InboundItem> items,
     return true;
   });
   if (count == 0) return;
-  scratch.flow_cache.match(spd, direction, {scratch.flows.data(), count},
-                           {scratch.policies.data(), count});
+  match(spd, direction, {scratch.flows.data(), count}, {scratch.policies.data(), count});
   for (std::size_t at = 0; at < count; ++at) {
     InboundItem& item = items[live[at]];
     const PolicyVerdict verdict =
-        judge_inbound(scratch.policies[at], *item.packet, scratch.flows[at]);
+        judge_inbound(spd, scratch.policies[at], *item.packet, scratch.flows[at], direction);
     item.policy = verdict.policy;
     if (verdict.reason == DropReason::none) continue;
     item.outcome = Outcome::drop;  // and counted

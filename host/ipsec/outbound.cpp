@@ -89,8 +89,7 @@ void Processor::find_policies(const SpdView& spd, std::span<OutboundItem> items)
     ++count;
     return true;
   });
-  scratch.flow_cache.match(spd, Direction::out, {scratch.flows.data(), count},
-                           {scratch.policies.data(), count});
+  match(spd, Direction::out, {scratch.flows.data(), count}, {scratch.policies.data(), count});
   std::size_t at = 0;
   scratch.live.keep_if([&](std::size_t i) {
     const PolicyVerdict verdict =

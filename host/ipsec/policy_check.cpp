@@ -3,6 +3,7 @@
 // (the flags of KAME's ipsec_in_reject did both).
 #include "host/base/bytes.hpp"
 #include "host/ipsec/process.hpp"
+#include "host/ipsec/quoted_flow.hpp"
 #include "host/ipsec/tunnel.hpp"
 
 namespace saline::ipsec {
@@ -123,6 +124,28 @@ bool history_matches(const Policy& policy, const Packet& packet, const Flow& flo
   return !has_tunnel(packet, next);
 }
 
+namespace {
+
+// KAME keeps of AH a flag that does not outlive the next tunnel header taken off.
+bool kame_refuses(const Policy& policy, const Packet& packet, const Settings& settings) noexcept {
+  bool wanted = false;
+  for (const Request& request : policy.requests) {
+    const base::Family family = policy.selector.source.address.family;
+    wanted = wanted || (request.protocol == Protocol::ah &&
+                        effective_level(request, settings.of(family)) != Level::use);
+  }
+  bool authentic = false;
+  for (std::size_t i = 0; i < packet.history_count; ++i) {
+    const HistoryEntry& entry = packet.history[i];
+    if (entry.mode == Mode::tunnel) authentic = false;
+    authentic = authentic ||
+                (entry.mode == Mode::transport && entry.association->protocol() == Protocol::ah);
+  }
+  return wanted && !authentic;
+}
+
+}  // namespace
+
 Processor::PolicyVerdict Processor::judge_outbound(const Policy* policy, const Packet& packet,
                                                    const Flow& flow) noexcept {
   PolicyVerdict verdict;
@@ -143,15 +166,57 @@ Processor::PolicyVerdict Processor::find_outbound_policy(const SpdView& spd,
   return verdict;
 }
 
-Processor::PolicyVerdict Processor::judge_inbound(const Policy* policy, const Packet& packet,
-                                                  const Flow& flow) noexcept {
+// RFC 4301 §5.2 step 4: what came out of an SA must be what the SA is for.
+DropReason Processor::check_selector(const SecurityAssociation& sa,
+                                     const Packet& packet) const noexcept {
+  const Selector* selector = sa.selector();
+  if (selector == nullptr) return DropReason::none;
+  Flow flow;
+  if (!parse_flow(packet.bytes(), flow)) return DropReason::malformed;
+  if (selector->matches(flow)) return DropReason::none;
+  // An error from behind the peer may be about what the SA is for (RFC 4301 §6.2).
+  Flow quoted;
+  const bool about_it = settings_.icmp_by_payload &&
+                        parse_quoted_flow(packet.bytes(), flow, quoted) &&
+                        selector->matches(quoted);
+  return about_it ? DropReason::none : DropReason::policy;
+}
+
+bool Processor::accepts(const Policy* policy, const Packet& packet,
+                        const Flow& flow) const noexcept {
+  switch (action_of(policy, flow, settings_)) {
+    case Action::ipsec:
+      return history_matches(*policy, packet, flow, settings_) &&
+             !(settings_.kame_compat && kame_refuses(*policy, packet, settings_));
+    case Action::none:
+      return !has_tunnel(packet, 0);
+    case Action::discard:
+      break;
+  }
+  return false;
+}
+
+// An ICMP error answers to two policies: its own, and that of the packet it quotes, turned round.
+// In clear it must satisfy both, for a flow that never shows itself in clear has no errors in clear
+// (RFC 4301 §6.1); out of a tunnel the second will do, for routers behind the peer are in nobody's
+// selectors (§6.2). One that quotes AH or ESP is about the outer path: learn_path_mtu's.
+Processor::PolicyVerdict Processor::judge_inbound(const SpdView& spd, const Policy* policy,
+                                                  const Packet& packet, const Flow& flow,
+                                                  Direction direction) noexcept {
   PolicyVerdict verdict;
   verdict.policy = policy;
-  const Action action = action_of(verdict.policy, flow, settings_);
-  const bool accepted = action == Action::ipsec
-                            ? history_matches(*verdict.policy, packet, flow, settings_)
-                        : action == Action::none ? !has_tunnel(packet, 0)
-                                                 : false;
+  bool accepted = accepts(policy, packet, flow);
+  const bool clear = packet.history_count == 0;
+  Flow quoted;
+  if (accepted == clear && settings_.icmp_by_payload &&
+      parse_quoted_flow(packet.bytes(), flow, quoted)) {
+    const Policy* about = match(spd, direction, quoted);
+    const bool decided = about != nullptr && about->action == Action::ipsec;
+    if (decided) {
+      accepted = accepts(about, packet, quoted);
+      verdict.policy = about;
+    }
+  }
   const bool forged = has_tunnel(packet, 0) && is_martian(flow, local_);
   if (!accepted || forged) verdict.reason = DropReason::policy;
   count(verdict, packet, now_s_, counters_.inbound_refused);
@@ -162,7 +227,7 @@ Processor::PolicyVerdict Processor::check_inbound_policy(const SpdView& spd, con
                                                          Direction direction) noexcept {
   Flow flow;
   if (parse_flow(packet.bytes(), flow))
-    return judge_inbound(match(spd, direction, flow), packet, flow);
+    return judge_inbound(spd, match(spd, direction, flow), packet, flow, direction);
   const PolicyVerdict verdict{nullptr, DropReason::malformed};
   count(verdict, packet, now_s_, counters_.inbound_refused);
   return verdict;

@@ -32,12 +32,23 @@ Processor::~Processor() = default;
 
 const Policy* Processor::match(const SpdView& spd, Direction direction, const Flow& flow) noexcept {
   const Policy* found = nullptr;
-  scratch_->flow_cache.match(spd, direction, {&flow, 1}, {&found, 1});
+  match(spd, direction, {&flow, 1}, {&found, 1});
   return found;
 }
 
 void Processor::set_settings(const Settings& settings) noexcept { settings_ = settings; }
 void Processor::set_local_addresses(const LocalAddresses* local) noexcept { local_ = local; }
+void Processor::set_socket_policies(const SocketPolicyView* sockets) noexcept {
+  sockets_ = sockets;
+}
+void Processor::match(const SpdView& spd, Direction direction, std::span<const Flow> flows,
+                      std::span<const Policy*> found) noexcept {
+  scratch_->flow_cache.match(spd, direction, flows, found);
+  if (sockets_ == nullptr || sockets_->empty(direction)) return;
+  for (std::size_t i = 0; i < flows.size(); ++i)
+    if (const Policy* own = sockets_->find(direction, flows[i])) found[i] = own;
+}
+
 void Processor::set_time(std::uint64_t now_s) noexcept { now_s_ = now_s; }
 
 std::uint32_t worst_case_overhead(const Policy& policy, const SadView& sad,

@@ -23,6 +23,7 @@
 #include "host/ipsec/packet.hpp"
 #include "host/ipsec/sad.hpp"
 #include "host/ipsec/settings.hpp"
+#include "host/ipsec/socket_policies.hpp"
 #include "host/ipsec/spd.hpp"
 #include "hw/interface/saline_hw.hpp"
 
@@ -105,6 +106,8 @@ class Processor {
   // Data thread, between bursts: the values are copied, or must stay until the next call.
   void set_settings(const Settings& settings) noexcept;
   void set_local_addresses(const LocalAddresses* local) noexcept;
+  // Policies of sockets, which win over the SPD; nullptr: there are none.
+  void set_socket_policies(const SocketPolicyView* sockets) noexcept;
   void set_time(std::uint64_t now_s) noexcept;  // for first and last use
 
   // Applies the policies' requests in order: the first is innermost. When an SA that is applied
@@ -149,8 +152,13 @@ class Processor {
   // What `policy`, the one that matches (nullptr: none), means for the packet. Counts.
   PolicyVerdict judge_outbound(const Policy* policy, const Packet& packet,
                                const Flow& flow) noexcept;
-  PolicyVerdict judge_inbound(const Policy* policy, const Packet& packet,
-                              const Flow& flow) noexcept;
+  PolicyVerdict judge_inbound(const SpdView& spd, const Policy* policy, const Packet& packet,
+                              const Flow& flow, Direction direction) noexcept;
+  bool accepts(const Policy* policy, const Packet& packet, const Flow& flow) const noexcept;
+  hw::DropReason check_selector(const SecurityAssociation& sa, const Packet& packet) const noexcept;
+  // Policies of sockets, else those of the SPD through the cache; found[i] answers flows[i].
+  void match(const SpdView& spd, Direction direction, std::span<const Flow> flows,
+             std::span<const Policy*> found) noexcept;
 
   bool is_ours(const base::Address& destination) const noexcept {
     return local_ == nullptr || local_->contains(destination);
@@ -183,6 +191,7 @@ class Processor {
 
   Settings settings_;
   const LocalAddresses* local_ = nullptr;
+  const SocketPolicyView* sockets_ = nullptr;
   std::uint64_t now_s_ = 0;
   crypto::Provider& provider_;
   Counters counters_;

@@ -42,6 +42,11 @@ struct Settings {
   bool fragment_after = false;
   bool verify_tunnel_source = true;  // outer source must be the SA's
   bool strict_padding = false;       // refuse padding other than 1, 2, 3, ...
+  // Inbound AH is lost by KAME when a tunnel is taken off around it: policies that require it there
+  // refuse what they ask for (ipsec(4), BUGS). Only for who depends on that.
+  bool kame_compat = false;
+  // ICMP errors answer to the policy of the packet they quote as well (RFC 4301 §6).
+  bool icmp_by_payload = true;
   // The caller's, see path_mtu.hpp, reassembly.hpp and mss.hpp.
   bool learn_path_mtu = true;  // from ICMP about protected packets
   std::uint16_t reassembly_time_s = 30;
