@@ -1,4 +1,4 @@
-// saline: what an operator asks salined. One command in this version: status.
+// saline: what an operator asks salined. Commands: status, sysctl.
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -22,7 +22,10 @@ constexpr int kUsageError = 2;
 
 constexpr char kUsage[] =
     R"(usage: saline [--control PATH] status [-j]
+       saline [--control PATH] sysctl [-a | NAME[=VALUE]...]
 
+  sysctl        the host-wide variables of ipsec(4) by their full names; NAME=VALUE sets one, at once
+    -a          all of them, as without a name
   status        SAs with who carries them and why, policies, drops by reason, the card's counters
     -j          as JSON
   --control     the daemon's control socket (default /run/saline/control.sock)
@@ -30,13 +33,13 @@ constexpr char kUsage[] =
 
 struct Command {
   std::string control_path = kDefaultControlPath;
-  std::string question;
+  std::vector<std::string> questions;
   bool help = false;
 };
 
 Command parse(const std::vector<std::string>& arguments) {
   Command command;
-  bool status = false, json = false;
+  bool status = false, json = false, sysctl = false;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
     if (word == "-h" || word == "--help") {
@@ -44,6 +47,12 @@ Command parse(const std::vector<std::string>& arguments) {
     } else if (word == "--control") {
       if (++i == arguments.size()) throw Error(EINVAL, "--control needs a path");
       command.control_path = arguments[i];
+    } else if (sysctl && word == "-a") {
+      command.questions.insert(command.questions.begin(), "sysctl\n");
+    } else if (sysctl && !word.starts_with('-')) {
+      command.questions.push_back("sysctl " + word + "\n");
+    } else if (word == "sysctl" && !status) {
+      sysctl = true;
     } else if (word == "status") {
       status = true;
     } else if (word == "-j" && status) {
@@ -52,8 +61,10 @@ Command parse(const std::vector<std::string>& arguments) {
       throw Error(EINVAL, "'" + word + "' is not understood; saline --help says what is");
     }
   }
-  if (!status && !command.help) throw Error(EINVAL, "what? saline --help says what can be asked");
-  command.question = json ? "status json\n" : "status\n";
+  if (sysctl && command.questions.empty()) command.questions.push_back("sysctl\n");
+  if (sysctl || command.help) return command;
+  if (!status) throw Error(EINVAL, "what? saline --help says what can be asked");
+  command.questions.push_back(json ? "status json\n" : "status\n");
   return command;
 }
 
@@ -110,9 +121,14 @@ int run(const std::vector<std::string>& arguments) {
     std::fputs(kUsage, stdout);
     return 0;
   }
-  const std::string answer = Connection(command.control_path).ask(command.question);
-  std::fwrite(answer.data(), 1, answer.size(), stdout);
-  return answer.empty() ? 1 : 0;
+  bool refused = false;
+  for (const std::string& question : command.questions) {
+    const std::string answer = Connection(command.control_path).ask(question);
+    const bool error = answer.empty() || answer.starts_with("error: ");
+    std::fwrite(answer.data(), 1, answer.size(), error ? stderr : stdout);
+    refused = refused || error;
+  }
+  return refused ? 1 : 0;
 }
 
 }  // namespace

@@ -221,10 +221,24 @@ class Daemon {
     }
   }
 
+  std::string sysctl(const std::string& question) {
+    if (card_ && question.find('=') != std::string::npos && shapes_outer_headers(question)) {
+      return "error: SAs in the card keep their outer headers: start salined with --set\n";
+    }
+    std::string text = answer_sysctl(settings_, question);
+    dataplane_.change_settings(settings_);
+    return text;
+  }
+
   std::string answer(const std::string& question) {
     const auto port = card_ ? std::optional(wire_->id()) : std::nullopt;
     if (question == "status") return to_text(collect_status(engine_, spd_, dataplane_, port));
     if (question == "status json") return to_json(collect_status(engine_, spd_, dataplane_, port));
+    constexpr std::string_view kSysctl = "sysctl";
+    if (question.starts_with(kSysctl)) {
+      const std::size_t rest = std::min(question.size(), kSysctl.size() + 1);
+      return sysctl(question.substr(rest));
+    }
     return "unknown question\n";
   }
 

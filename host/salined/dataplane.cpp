@@ -62,6 +62,7 @@ Dataplane::Dataplane(DataplaneParts parts)
       wire_mtu_(parts_.wire.mtu()),
       reason_offset_(rte_pmd_saline_reason_offset()),
       processor_(parts_.provider),
+      new_settings_(std::make_unique<ipsec::Settings>(parts_.settings)),
       outbound_whole_({.time_s = parts_.settings.reassembly_time_s}),
       inbound_whole_({.time_s = parts_.settings.reassembly_time_s}),
       burst_(std::make_unique<Burst>()) {
@@ -172,8 +173,18 @@ void Dataplane::serve_time() noexcept {
   inbound_.refused[kReason].add(inbound_whole_.expire(now_s_));
 }
 
+// Held from round to round: that they are the same ones is known by their address.
+void Dataplane::take_settings() noexcept {
+  const ipsec::Settings* settings = new_settings_.acquire();
+  if (settings == settings_in_use_) return;
+  settings_in_use_ = settings;
+  parts_.settings = *settings;
+  processor_.set_settings(*settings);
+}
+
 bool Dataplane::turn() noexcept {
   serve_time();
+  take_settings();
   // Before any frame is taken: an SA that a frame names is in this view or a newer one.
   const Views views{parts_.sad.view().acquire(), parts_.spd.view().acquire(),
                     parts_.next_hops.acquire(), parts_.local_addresses.acquire(),

@@ -75,7 +75,10 @@ class Dataplane {
   // Until stop is set. Sleeps when there is nothing to do.
   void run(const std::atomic<bool>& stop) noexcept;
 
-  // Control thread.
+  // Control thread. From the next round on; the time for reassembly stays as it was.
+  void change_settings(const ipsec::Settings& settings) {
+    new_settings_.publish(std::make_unique<ipsec::Settings>(settings));
+  }
   std::optional<AcquireNeed> next_acquire() noexcept { return acquires_.pop(); }
   std::optional<base::Address> next_wanted_hop() noexcept { return wanted_hops_.pop(); }
   const FlowCounters& outbound() const noexcept { return outbound_; }
@@ -102,6 +105,7 @@ class Dataplane {
   struct Way;
 
   void serve_time() noexcept;
+  void take_settings() noexcept;
   Way outward() noexcept;
   Way inward() noexcept;
 
@@ -144,6 +148,8 @@ class Dataplane {
   std::uint32_t wire_mtu_;
   int reason_offset_ = -1;
   ipsec::Processor processor_;
+  base::Snapshot<ipsec::Settings> new_settings_;
+  const ipsec::Settings* settings_in_use_ = nullptr;
   ipsec::Reassembly outbound_whole_;
   ipsec::Reassembly inbound_whole_;
   crypto::RandomStream random_;  // identifications of IPv6 fragments (RFC 7739 §5)

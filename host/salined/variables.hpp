@@ -12,6 +12,16 @@ namespace saline::daemon {
 // Throws Error(ENOENT) for an unknown name and Error(EINVAL) for a value the variable cannot take.
 void set_variable(ipsec::Settings& settings, const std::string& name, const std::string& value);
 
+// Throws Error(ENOENT).
+int get_variable(const ipsec::Settings& settings, const std::string& name);
+
+// Of a name, or name=value: whether a card that builds tunnel headers must know.
+bool shapes_outer_headers(const std::string& question);
+
 std::vector<std::string> variable_names();
+
+// The control socket's "sysctl": nothing (all of them), a name, or name=value, which sets. The
+// answer is "name = value" as it now is, a line each, or one line "error: ...".
+std::string answer_sysctl(ipsec::Settings& settings, const std::string& question);
 
 }  // namespace saline::daemon

@@ -114,6 +114,33 @@ TEST(Variables, ReachTheirSettings) {
   EXPECT_EQ(settings.ipv4.ah_offset_mask, 0xffff);
 }
 
+TEST(Variables, ReadAsTheyWereSet) {
+  ipsec::Settings settings;
+  for (const std::string& name : variable_names()) {
+    const int before = get_variable(settings, name);
+    const int other = before == 1 ? 2 : 1;
+    if (errno_of([&] { set_variable(settings, name, std::to_string(other)); }) != 0)
+      set_variable(settings, name, "0");  // takes 0 and 1 only
+    EXPECT_NE(get_variable(settings, name), before) << name;
+    set_variable(settings, name, std::to_string(before));
+    EXPECT_EQ(get_variable(settings, name), before) << name;
+  }
+}
+
+TEST(Variables, SysctlListsReadsAndSets) {
+  ipsec::Settings settings;
+  const std::string all = answer_sysctl(settings, "");
+  EXPECT_NE(all.find("net.inet.ipsec.def_policy = 1\n"), std::string::npos) << all;
+  EXPECT_NE(all.find("net.inet6.ipsec6.esp_net_deflev = 1\n"), std::string::npos) << all;
+  EXPECT_EQ(answer_sysctl(settings, "net.inet.ipsec.ah_trans_deflev=2"),
+            "net.inet.ipsec.ah_trans_deflev = 2\n");
+  EXPECT_EQ(settings.ipv4.ah_transport, ipsec::Level::require);
+  for (const char* bad : {"net.inet.ipsec.ah_trans_deflev=3", "net.inet.ipsec.ah_trans_deflev=0",
+                          "net.inet.ipsec.ah_trans_deflev=", "net.nothing", "="})
+    EXPECT_EQ(answer_sysctl(settings, bad).substr(0, 7), "error: ") << bad;
+  EXPECT_EQ(settings.ipv4.ah_transport, ipsec::Level::require) << "a refused value changes nothing";
+}
+
 TEST(Variables, RefuseUnknownNamesAndValues) {
   ipsec::Settings settings;
   EXPECT_EQ(errno_of([&] { set_variable(settings, "net.inet.ipsec.nothing", "0"); }), ENOENT);
