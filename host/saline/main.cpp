@@ -24,10 +24,10 @@ constexpr char kUsage[] =
     R"(usage: saline [--control PATH] status [-j]
        saline [--control PATH] sysctl [-a | NAME[=VALUE]...]
 
-  sysctl        the host-wide variables of ipsec(4) by their full names; NAME=VALUE sets one, at once
-    -a          all of them, as without a name
   status        SAs with who carries them and why, policies, drops by reason, the card's counters
     -j          as JSON
+  sysctl        host-wide variables of ipsec(4) by their full names; NAME=VALUE sets one at once
+    -a          all of them, as without a name
   --control     the daemon's control socket (default /run/saline/control.sock)
 )";
 
