@@ -189,7 +189,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, SpdOracle,
                          testing::Values(Shape{0, 128, 2, true}, Shape{8, 24, 2, true},
                                          Shape{24, 32, 2, false}, Shape{128, 128, 2, true},
                                          Shape{0, 0, 3, true}, Shape{48, 64, 3, true},
-                                         Shape{0, 128, 256, false}, Shape{10, 16, 3, false}));
+                                         Shape{0, 128, 256, false}, Shape{10, 16, 3, false},
+                                         Shape{0, 128, 1, false}));  // the last: one address
 
 // Many flows, many prefixes, and none of the nesting: the shape of a gateway's table.
 TEST(SpdOracle, D14TenThousandSitesInEitherOrder) {
