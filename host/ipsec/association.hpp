@@ -55,6 +55,7 @@ inline constexpr std::uint32_t kFlagSelector = 0x08000000;
 struct UdpEncapsulation {
   std::uint16_t source_port = 0;  // of the packets the SA's source sends
   std::uint16_t destination_port = 0;
+  base::Address original{};  // inbound: the source's address before translation, if it is known
   bool operator==(const UdpEncapsulation&) const = default;
   bool enabled() const noexcept { return destination_port != 0; }
 };
@@ -80,12 +81,14 @@ struct SaConfig {
   std::optional<std::uint64_t> iv_base;
   bool allow_reserved_spi = false;     // SPI 1 to 255, which published packets use
   bool allow_unauthenticated = false;  // encryption without integrity; else refused
-  bool allow_legacy = false;           // algorithms that RFC 8221 says MUST NOT; else refused
+  bool allow_legacy = false;  // algorithms that RFC 8221 says MUST NOT, old formats; else refused
   UdpEncapsulation udp;
   // What may come out of this SA (RFC 4301 §4.4.2.1); none: the SPD alone decides. Ends as in the
   // packet: the source is the peer's side.
   std::optional<Selector> selector;
   bool ah_align8 = false;  // AH over IPv4 padded to 8 bytes, as Linux does and demands
+  // Tunnel mode ESP, outbound: packets shorter than this are filled up to it (RFC 4303 §2.7).
+  std::uint16_t tfc_bytes = 0;
 };
 
 // Whether the sequence number may start over after its last: only where the operator asks for it,
@@ -127,6 +130,28 @@ inline constexpr std::uint32_t kEventSoft = 1;         // soft lifetime reached
 inline constexpr std::uint32_t kEventHard = 2;         // hard lifetime reached; passes nothing
 inline constexpr std::uint32_t kEventSeqOverflow = 4;  // last number used; sends nothing
 inline constexpr std::uint32_t kEventFirstUse = 8;     // for lifetimes that count from first use
+inline constexpr std::uint32_t kEventNewMapping = 16;  // every time: ESP in UDP came from elsewhere
+
+// Where the peer of an SA for ESP in UDP is now, behind its translator.
+struct PeerMapping {
+  base::Address address;
+  std::uint16_t port = 0;
+  bool operator==(const PeerMapping&) const = default;
+};
+
+// A mapping that one thread writes and another reads: a reader gets a whole one or, while it is
+// being written, none.
+class PublishedMapping {
+ public:
+  void set(const PeerMapping& mapping) noexcept;
+  // False when none was ever set, or it changes at this moment: then the caller keeps what it has.
+  bool get(PeerMapping& mapping) const noexcept;
+  bool present() const noexcept { return version_.load(std::memory_order_relaxed) != 0; }
+
+ private:
+  std::atomic<std::uint32_t> version_{0};  // odd while it is being written
+  std::array<std::atomic<std::uint64_t>, 3> words_{};
+};
 
 class SecurityAssociation;
 struct PeerGroup;
@@ -150,7 +175,8 @@ struct SadPlace {
 class SecurityAssociation {
  public:
   // A mature SA. Throws Error(EINVAL) with what is wrong: key lengths, weak DES keys, no transform
-  // at all, encryption without integrity, window too large, addresses of two families, SPI < 256.
+  // at all, encryption without integrity, window too large, addresses of two families, SPI < 256, a
+  // CPI out of range, flags that contradict each other.
   static std::shared_ptr<SecurityAssociation> create(SaConfig config, crypto::Provider& provider);
   // What SADB_GETSPI leaves: an SPI and addresses, no keys; passes nothing.
   static std::shared_ptr<SecurityAssociation> create_larval(SaConfig config);
@@ -201,11 +227,26 @@ class SecurityAssociation {
   const SaCounters& counters() const noexcept { return counters_; }
 
   // Sizes on the wire.
-  std::uint32_t iv_bytes() const noexcept { return hot_.iv_bytes; }
+  std::uint32_t iv_bytes() const noexcept { return hot_.iv_bytes; }  // 0 where it is derived
   std::uint32_t icv_bytes() const noexcept { return hot_.icv_bytes; }
   // The alignment of payload + padding + 2 (RFC 4303 §2.4): block size, at least 4. A power of two.
   std::uint32_t pad_to() const noexcept { return hot_.pad_to; }
-  // Bytes this SA adds to a payload of that many bytes, without a tunnel header.
+  // True for the formats of RFC 4303 and RFC 4302 as they stand: no old format, no derived IV, no
+  // UDP, no filling. The packet walk asks this before it asks for any of those.
+  bool plain() const noexcept { return hot_.plain; }
+  // RFC 1827 and RFC 1826: no sequence number, in ESP no ICV, in AH one of 16 bytes.
+  bool old_format() const noexcept { return (hot_.flags & kFlagOld) != 0; }
+  bool derives_iv() const noexcept { return hot_.derives_iv; }
+  bool in_udp() const noexcept { return hot_.in_udp; }
+  // ESP in UDP. Inbound: the data thread notes where an authentic packet came from, with
+  // kEventNewMapping, when that is new. Outbound: the control thread says where packets go to.
+  PublishedMapping& mapping() noexcept { return mapping_; }
+  const PublishedMapping& mapping() const noexcept { return mapping_; }
+  void peer_seen(const PeerMapping& from) noexcept;
+
+  // Bytes this SA adds to a payload of that many bytes, without a tunnel header: with AH, and with
+  // padding, by the family of the IP header in front. IPComp adds none: what would grow goes as it
+  // is.
   std::uint32_t overhead(std::uint32_t payload, base::Family outer) const noexcept;
 
   // --- data thread only ---
@@ -273,9 +314,12 @@ class SecurityAssociation {
     std::uint32_t reqid;
     std::atomic<State> state{State::larval};
     std::atomic<bool> offloaded{false};
-    bool extended_sequence;
-    bool aead;
-    bool counter_mode;
+    bool extended_sequence : 1;
+    bool aead : 1;
+    bool counter_mode : 1;
+    bool in_udp : 1;
+    bool derives_iv : 1;
+    bool plain : 1;
     std::uint8_t iv_bytes;
     std::uint8_t icv_bytes;
     std::uint8_t pad_to;
@@ -304,6 +348,8 @@ class SecurityAssociation {
   std::uint32_t raised_ = 0;
   std::atomic<std::uint32_t> events_{0};
   SaConfig config_;
+  PublishedMapping mapping_;
+  PeerMapping last_seen_;  // data thread
   std::unique_ptr<crypto::Session> session_;
   SadPlace place_;
 };

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "host/base/bytes.hpp"
+#include "host/ipsec/ipcomp.hpp"
 #include "host/ipsec/step.hpp"
 #include "host/ipsec/tunnel.hpp"
 
@@ -65,11 +66,15 @@ DropReason close_gap(Step& step, std::uint32_t header, std::uint32_t payload,
   const Headers& headers = step.headers;
   const SecurityAssociation& sa = *step.association;
   if (next_header == kNoNextHeader) return DropReason::dummy;
-  const bool carries_ip = next_header == kIpv4 || next_header == kIpv6;
+  bool carries_ip = next_header == kIpv4 || next_header == kIpv6;
+  // What IPComp in tunnel mode has left uncompressed lies as plain IP in IP in a transport mode SA.
+  if (carries_ip && sa.mode() == Mode::transport)
+    carries_ip = find_ipcomp(*step.sad, headers, 0) == nullptr;
   // An SA of mode any takes what comes; else the packet must have the SA's form (RFC 4301 §5.2).
   if (sa.mode() == (carries_ip ? Mode::transport : Mode::tunnel)) return DropReason::policy;
-  const std::uint32_t offset = headers.upper_offset;
-  packet.shrink_back(packet.length - (offset + header + payload));
+  packet.shrink_back(packet.length - (headers.upper_offset + header + payload));
+  const std::uint32_t offset = headers.upper_offset - step.udp_bytes;
+  header += step.udp_bytes;
   if (!carries_ip) {
     step.mode = Mode::transport;
     step.payload = payload;
@@ -80,7 +85,8 @@ DropReason close_gap(Step& step, std::uint32_t header, std::uint32_t payload,
     return DropReason::none;
   }
   step.mode = Mode::tunnel;
-  if (settings.verify_tunnel_source && !sa.source().is_unspecified() &&
+  // Behind a translator the source may change; the ICV has vouched for the packet.
+  if (settings.verify_tunnel_source && !sa.in_udp() && !sa.source().is_unspecified() &&
       sa.source() != headers.source)
     return DropReason::policy;
   const std::uint8_t outer_class = traffic_class(packet.data);

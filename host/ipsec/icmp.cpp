@@ -82,6 +82,7 @@ SecurityAssociation* find_sender(const Quote& quote, const SadView& sad) noexcep
   if (sa == nullptr || !sa->usable()) return nullptr;
   const SaConfig& config = sa->config();
   if (!config.source.is_unspecified() && config.source != quote.source) return nullptr;
+  ports.original = config.udp.original;  // which is not in a packet
   if (!(config.udp == ports)) return nullptr;
   // A card counts for itself; and AH in a short quote names no number.
   if (!sa->offloaded() && header.size() >= spi_at + 8) {

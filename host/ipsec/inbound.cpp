@@ -12,7 +12,9 @@ namespace {
 using hw::DropReason;
 
 constexpr std::uint32_t kEspMin = 8;
-constexpr std::uint32_t kAhMin = 12;
+constexpr std::uint32_t kAhMin = 8;  // that of RFC 1826; the SA knows better
+
+bool is_ip_in_ip(std::uint8_t protocol) noexcept { return protocol == kIpv4 || protocol == kIpv6; }
 
 }  // namespace
 
@@ -35,7 +37,9 @@ bool Processor::locate(const SadView& sad, InboundItem& item, std::size_t index)
   step.parsed = true;
   packet.shrink_back(packet.length - headers.total);
   const std::uint8_t protocol = headers.upper_protocol;
-  if ((protocol != kEsp && protocol != kAh) || headers.routed) return false;
+  step.udp_bytes = 0;
+  if ((protocol != kEsp && protocol != kAh) || headers.routed)
+    return locate_other(sad, item, index);
   if (headers.fragment) {
     if (is_ours(headers.destination)) refuse(item, DropReason::fragment, nullptr);
     return false;
@@ -48,6 +52,57 @@ bool Processor::locate(const SadView& sad, InboundItem& item, std::size_t index)
   const std::uint8_t* header = packet.data + headers.upper_offset;
   item.spi = base::load32(protocol == kEsp ? header : header + 4);
   step.hash = SadView::hash(item.spi, headers.destination, static_cast<Protocol>(protocol));
+  sad.prefetch_find(step.hash);
+  return true;
+}
+
+// ESP in UDP and IPComp, and IP in IP, which IPComp in tunnel mode sends when it does not pay.
+bool Processor::locate_other(const SadView& sad, InboundItem& item, std::size_t index) noexcept {
+  Step& step = scratch_->steps[index];
+  Headers& headers = step.headers;
+  const std::uint8_t protocol = headers.upper_protocol;
+  const bool candidate = protocol == kUdp || protocol == kIpcomp || is_ip_in_ip(protocol);
+  if (!candidate || headers.routed || headers.fragment) {
+    if (protocol == kIpcomp && headers.fragment && is_ours(headers.destination))
+      refuse(item, DropReason::fragment, nullptr);
+    return false;
+  }
+  const std::uint32_t available = headers.total - headers.upper_offset;
+  const std::uint8_t* header = item.packet->data + headers.upper_offset;
+  item.spi = 0;
+  if (is_ip_in_ip(protocol)) return true;
+  if (protocol == kIpcomp) {
+    if (available >= kIpcompHeader) {
+      item.spi = base::load16(header + 2);
+      return true;
+    }
+    if (is_ours(headers.destination)) refuse(item, DropReason::malformed, nullptr);
+    return false;
+  }
+  if (available < 4 || !ports_->contains(base::load16(header + 2)) || !is_ours(headers.destination))
+    return false;
+  switch (look_into_udp(item.packet->bytes(), headers)) {
+    case UdpContent::ike:
+      return false;
+    case UdpContent::keepalive:
+      item.outcome = Outcome::drop;
+      counters_.keepalives.add(1);
+      return false;
+    case UdpContent::damaged:
+      refuse(item, DropReason::encapsulation, nullptr);
+      return false;
+    case UdpContent::esp:
+      break;
+  }
+  if (available < kUdpHeader + kEspMin) {
+    refuse(item, DropReason::malformed, nullptr);
+    return false;
+  }
+  step.udp_bytes = kUdpHeader;
+  headers.upper_offset += kUdpHeader;
+  headers.upper_protocol = kEsp;
+  item.spi = base::load32(header + kUdpHeader);
+  step.hash = SadView::hash(item.spi, headers.destination, Protocol::esp);
   sad.prefetch_find(step.hash);
   return true;
 }
@@ -69,20 +124,53 @@ bool Processor::find_association(const SadView& sad, InboundItem& item,
                                  std::size_t index) noexcept {
   Step& step = scratch_->steps[index];
   const base::Address& destination = step.headers.destination;
-  const auto protocol = static_cast<Protocol>(step.headers.upper_protocol);
+  const std::uint8_t number = step.headers.upper_protocol;
+  if (number != kEsp && number != kAh) [[unlikely]] {
+    step.association = find_ipcomp(sad, step.headers, item.spi);
+    if (step.association != nullptr) return expand(sad, item, index);
+    if (number == kIpcomp && is_ours(destination)) refuse(item, DropReason::no_sa, nullptr);
+    return false;
+  }
+  const auto protocol = static_cast<Protocol>(number);
   SecurityAssociation* before = scratch_->found;
   const bool same = before != nullptr && before->is(item.spi, destination, protocol);
   step.association = same ? before : sad.find(item.spi, destination, protocol, step.hash);
   scratch_->found = step.association;
   if (step.association != nullptr) {
     const std::uint8_t* header = item.packet->data + step.headers.upper_offset;
-    step.association->window().prefetch(
-        base::load32(header + (step.headers.upper_protocol == kEsp ? 4 : 8)));
+    step.association->window().prefetch(base::load32(header + (number == kEsp ? 4 : 8)));
     step.association->prefetch_session(crypto::Direction::open, item.packet->length);
     return true;
   }
   if (is_ours(destination)) refuse(item, DropReason::no_sa, nullptr);
   return false;
+}
+
+// IPComp needs no crypto: it is done on the spot, and what it gives is looked into at once. True
+// when that wants an SA with crypto.
+bool Processor::expand(const SadView& sad, InboundItem& item, std::size_t index) noexcept {
+  Step& step = scratch_->steps[index];
+  SecurityAssociation& sa = *step.association;
+  step.packet = item.packet;
+  step.parsed = false;
+  DropReason reason = DropReason::none;
+  if (item.packet->history_count == kNestingMax)
+    reason = DropReason::nesting;
+  else if (!sa.usable())
+    reason = DropReason::no_sa;
+  else
+    reason = sa.lifetime_check();
+  if (reason == DropReason::none)
+    reason = step.headers.upper_protocol == kIpcomp
+                 ? expand_inbound(step, settings_, scratch_->compressor)
+                 : enter_uncompressed(step, settings_);
+  if (reason != DropReason::none) {
+    refuse(item, reason, &sa);
+    return false;
+  }
+  sa.account(step.payload, now_s_);
+  item.packet->push_history(&sa, step.mode);
+  return locate(sad, item, index) && find_association(sad, item, index);
 }
 
 bool Processor::prepare(InboundItem& item, std::size_t index, crypto::Job& job) noexcept {
@@ -181,6 +269,7 @@ void Processor::inbound_chunk(const SpdView* spd, const SadView& sad,
     items[i].spi = 0;
     items[i].policy = nullptr;
     scratch.steps[i].parsed = false;
+    scratch.steps[i].sad = &sad;
   }
   live.fill(items.size());
   for (const InboundItem& item : items) prefetch_packet(*item.packet);

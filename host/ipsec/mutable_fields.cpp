@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "host/base/bytes.hpp"
+#include "host/ipsec/routing_header.hpp"
 
 namespace saline::ipsec {
 
@@ -71,15 +72,6 @@ bool mute_ipv6_options(std::span<std::uint8_t> extension) noexcept {
   return true;
 }
 
-// At the final destination a type 2 header has swapped its address with the packet's.
-bool mute_routing(std::span<std::uint8_t> extension, std::uint8_t* destination) noexcept {
-  if (extension[3] == 0) return true;
-  if (extension[2] != 2 || extension.size() != 24 || extension[3] != 1) return false;
-  std::swap_ranges(destination, destination + 16, &extension[8]);
-  extension[3] = 0;
-  return true;
-}
-
 bool mute_ipv6(std::span<std::uint8_t> headers) noexcept {
   base::store32(headers.data(), 0x60000000);
   headers[7] = 0;
@@ -89,7 +81,7 @@ bool mute_ipv6(std::span<std::uint8_t> headers) noexcept {
     if (at + bytes > headers.size()) return false;
     const auto extension = headers.subspan(at, bytes);
     if (next == kRouting) {
-      if (!mute_routing(extension, &headers[24])) return false;
+      if (!arrive(extension, &headers[24]) || !mute_segment_tlvs(extension)) return false;
     } else if (!mute_ipv6_options(extension)) {
       return false;
     }

@@ -197,24 +197,22 @@ bool Processor::resolve(const SadView& sad, OutboundItem& item, std::size_t inde
   if (item.policy == scratch_->same_policy) {  // one tunnel: whatever the packet, the same SA
     bundle.count = 1;
     bundle.next = 0;
+    bundle.compresses = scratch_->bundles[scratch_->same_index].compresses;
     bundle.entries[0] = scratch_->bundles[scratch_->same_index].entries[0];
     return fits_path(item, index);
   }
   bundle.count = bundle.next = 0;
+  bundle.compresses = false;
   Address source = step.headers.source;
   Address destination = step.headers.final_destination;
   for (std::size_t i = 0; i < item.policy->requests.size(); ++i) {
     const Request& request = item.policy->requests[i];
     const FamilySettings& variables = settings_.of(source.family);
-    if (request.protocol == Protocol::ipcomp) {
-      // RFC 3173 §2.2: a packet may always go uncompressed, but a tunnel may not be left out.
-      if (request.mode == Mode::tunnel)
-        return refuse(item, DropReason::unsupported, nullptr), false;
-      continue;
-    }
     const SaQuery query = query_for(request, source, destination, settings_.prefer_oldest_sa);
     SecurityAssociation* sa = sad.choose(query);
     if (sa == nullptr) {
+      // Compression is agreed upon together with what it goes into; nobody has to ask for it.
+      if (request.protocol == Protocol::ipcomp && query.mode != Mode::tunnel) continue;
       if (item.acquire < 0) item.acquire = static_cast<std::int32_t>(i);
       if (is_optional(request, variables)) continue;
       item.acquire = static_cast<std::int32_t>(i);
@@ -229,6 +227,7 @@ bool Processor::resolve(const SadView& sad, OutboundItem& item, std::size_t inde
       return refuse(item, DropReason::fragment, sa), false;
     }
     bundle.entries[bundle.count++] = {sa, query.mode};
+    bundle.compresses |= request.protocol == Protocol::ipcomp;
     if (sa->offloaded()) item.card = sa;
     sa->prefetch_session(crypto::Direction::seal, item.packet->length);
   }
@@ -242,8 +241,37 @@ bool Processor::resolve(const SadView& sad, OutboundItem& item, std::size_t inde
   return bundle.count != 0;
 }
 
+// IPComp needs no crypto: the SAs of it that come next are done on the spot. True when another SA
+// follows.
+bool Processor::compress(OutboundItem& item, std::size_t index) noexcept {
+  Step& step = scratch_->steps[index];
+  Bundle& bundle = scratch_->bundles[index];
+  for (; bundle.next < bundle.count; ++bundle.next) {
+    const Bundle::Entry& entry = bundle.entries[bundle.next];
+    if (entry.association->protocol() != Protocol::ipcomp) return true;
+    step.packet = item.packet;
+    step.association = entry.association;
+    step.mode = entry.mode;
+    if (!step.parsed && !parse_headers(item.packet->bytes(), step.headers))
+      return refuse(item, DropReason::malformed, entry.association), false;
+    step.parsed = false;
+    const SaConfig& config = entry.association->config();
+    OutboundContext context{settings_, scratch_->random, scratch_->next_identification,
+                            config.source, config.id.destination};
+    bool compressed = false;
+    DropReason reason = entry.association->lifetime_check();
+    if (reason == DropReason::none)
+      reason = compress_outbound(step, context, scratch_->compressor, compressed);
+    if (reason != DropReason::none) return refuse(item, reason, entry.association), false;
+    entry.association->account(step.payload, now_s_);
+    if (!compressed) counters_.uncompressed.add(1);
+  }
+  return false;
+}
+
 bool Processor::prepare(OutboundItem& item, std::size_t index, crypto::Job& job) noexcept {
   Step& step = scratch_->steps[index];
+  if (scratch_->bundles[index].compresses && !compress(item, index)) return false;
   const Bundle::Entry& entry = scratch_->bundles[index].entries[scratch_->bundles[index].next];
   step.packet = item.packet;
   step.association = entry.association;
@@ -271,6 +299,8 @@ bool Processor::finish(OutboundItem& item, std::size_t index, const crypto::Job&
     refuse(item, DropReason::unsupported, step.association);
     return false;
   }
+  if (!step.association->plain() && step.association->protocol() == Protocol::esp) [[unlikely]]
+    finish_esp_outbound(step);
   step.association->account(step.payload, now_s_);
   return ++bundle.next < bundle.count;
 }

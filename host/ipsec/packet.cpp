@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "host/base/bytes.hpp"
+#include "host/ipsec/routing_header.hpp"
 
 namespace saline::ipsec {
 
@@ -120,19 +121,15 @@ bool parse_ipv4(std::span<const std::uint8_t> packet, Headers& out) noexcept {
   return header == 20 || parse_ipv4_options(packet.subspan(20, header - 20), out);
 }
 
-// RFC 8200 §4.4. Type 0 with segments left is refused (RFC 5095 §3); of the other types the final
-// destination is predicted for type 2 (RFC 6275 §6.4).
+// RFC 8200 §4.4. Type 0 with segments left is refused (RFC 5095 §3); where the way of a type is
+// known, the final destination is foreseen.
 bool parse_routing(std::span<const std::uint8_t> header, Headers& out) noexcept {
   const std::uint8_t type = header[2];
-  const std::uint8_t segments_left = header[3];
-  if (segments_left == 0) return true;
+  if (header[3] == 0) return true;
   if (type == 0) return false;
   out.routed = true;
-  if (type == 2) {
-    if (header.size() != 24 || segments_left != 1) return false;
-    set_ipv6(out.final_destination, &header[8]);
-  }
-  return true;
+  const bool foreseen = type >= 2 && type <= 4;
+  return !foreseen || final_destination(header, out.final_destination.bytes.data());
 }
 
 bool parse_ipv6(std::span<const std::uint8_t> packet, Headers& out) noexcept {

@@ -94,7 +94,8 @@ void count(const Processor::PolicyVerdict& verdict, const Packet& packet, std::u
 }  // namespace
 
 Level effective_level(const Request& request, const FamilySettings& settings) noexcept {
-  if (request.protocol == Protocol::ipcomp) return Level::use;
+  // RFC 3173 §2.2: a packet may always go uncompressed, but a tunnel may not be left out.
+  if (request.protocol == Protocol::ipcomp && request.mode != Mode::tunnel) return Level::use;
   if (request.level != Level::default_) return request.level;
   const bool tunnel = request.mode == Mode::tunnel;
   if (request.protocol == Protocol::ah) return tunnel ? settings.ah_tunnel : settings.ah_transport;
@@ -108,7 +109,6 @@ bool history_matches(const Policy& policy, const Packet& packet, const Flow& flo
   std::size_t next = 0;
   for (std::size_t i = policy.requests.size(); i-- > 0;) {
     const Request& request = policy.requests[i];
-    if (request.protocol == Protocol::ipcomp) continue;
     const Ends ends = expected_ends(policy, i, flow);
     const bool optional =
         effective_level(request, settings.of(ends.destination->family)) == Level::use;

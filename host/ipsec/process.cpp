@@ -49,6 +49,9 @@ void Processor::match(const SpdView& spd, Direction direction, std::span<const F
     if (const Policy* own = sockets_->find(direction, flows[i])) found[i] = own;
 }
 
+void Processor::set_encapsulation_ports(const EncapsulationPorts* ports) noexcept {
+  ports_ = ports != nullptr ? ports : &default_ports_;
+}
 void Processor::set_time(std::uint64_t now_s) noexcept { now_s_ = now_s; }
 
 std::uint32_t worst_case_overhead(const Policy& policy, const SadView& sad,
@@ -59,11 +62,11 @@ std::uint32_t worst_case_overhead(const Policy& policy, const SadView& sad,
   std::uint32_t total = 0;
   base::Family family = policy.selector.source.address.family;
   for (const Request& request : policy.requests) {
-    if (request.protocol == Protocol::ipcomp) continue;
     if (request.mode == Mode::tunnel) {
       family = request.destination.family;
       total += outer_header_bytes(family);
     }
+    if (request.protocol == Protocol::ipcomp) continue;
     const SecurityAssociation* sa = nullptr;
     if (request.destination.family != base::Family::none)
       sa = sad.choose({request.protocol, request.mode, request.source, request.destination,
@@ -73,7 +76,8 @@ std::uint32_t worst_case_overhead(const Policy& policy, const SadView& sad,
     else if (request.protocol == Protocol::ah)
       total += sa->overhead(0, family);
     else
-      total += 8 + sa->iv_bytes() + sa->pad_to() - 1 + 2 + sa->icv_bytes();
+      total += (sa->config().udp.enabled() ? kUdpHeader : 0) + 8 + sa->iv_bytes() + sa->pad_to() -
+               1 + 2 + sa->icv_bytes();
   }
   return total;
 }

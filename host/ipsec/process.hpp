@@ -1,8 +1,8 @@
 // The packet walk of the software path (design: inbound and outbound stages): bursts of packets
-// through AH and ESP, and the two policy checks. Stages are prepare, crypto for the whole burst,
-// finish, repeated until no packet has a header or a request left. One Processor per data thread;
-// nothing here allocates, locks or throws per packet. Fragmentation, ICMP and routes are the
-// caller's.
+// through AH, ESP and IPComp, and the two policy checks. Stages are prepare, crypto for the whole
+// burst, finish, repeated until no packet has a header or a request left. One Processor per data
+// thread; nothing here allocates, locks or throws per packet. Fragmentation, ICMP and routes are
+// the caller's.
 //
 // A data thread's burst:
 //   const SadView& sad = *sad_database.view().acquire();
@@ -25,6 +25,7 @@
 #include "host/ipsec/settings.hpp"
 #include "host/ipsec/socket_policies.hpp"
 #include "host/ipsec/spd.hpp"
+#include "host/ipsec/udp_encapsulation.hpp"
 #include "hw/interface/saline_hw.hpp"
 
 namespace saline::ipsec {
@@ -88,6 +89,8 @@ struct Counters {
   Counter outbound_passed;
   Counter outbound_clear_by_use;  // sent in the clear because level use found no SA
   Counter bad_padding;            // inbound padding not 1, 2, 3, ..., accepted
+  Counter uncompressed;           // outbound: IPComp asked for, but the packet would not shrink
+  Counter keepalives;             // inbound: dropped quietly (RFC 3948 §4)
   Counter to_card;
   ReasonCounters inbound_refused;
   ReasonCounters outbound_refused;
@@ -108,6 +111,8 @@ class Processor {
   void set_local_addresses(const LocalAddresses* local) noexcept;
   // Policies of sockets, which win over the SPD; nullptr: there are none.
   void set_socket_policies(const SocketPolicyView* sockets) noexcept;
+  // Until it is called: port 4500 alone.
+  void set_encapsulation_ports(const EncapsulationPorts* ports) noexcept;
   void set_time(std::uint64_t now_s) noexcept;  // for first and last use
 
   // Applies the policies' requests in order: the first is innermost. When an SA that is applied
@@ -119,8 +124,8 @@ class Processor {
   // one, with one parse for both.
   void outbound(const SpdView& spd, const SadView& sad, std::span<OutboundItem> items) noexcept;
 
-  // Peels AH and ESP for us until neither is left, at most kNestingMax. The packet that passes is
-  // what was protected, with its history; the caller then asks check_inbound_policy.
+  // Peels AH, ESP, ESP in UDP and IPComp for us until none is left, at most kNestingMax. The packet
+  // that passes is what was protected, with its history; the caller then asks check_inbound_policy.
   void inbound(const SadView& sad, std::span<InboundItem> items) noexcept;
   // inbound and check_inbound_policy in one; the direction is fwd when local addresses are set and
   // the packet is to none of them nor to a group.
@@ -172,14 +177,17 @@ class Processor {
   void aim(const SadView& sad, std::span<OutboundItem> items) noexcept;
   bool resolve(const SadView& sad, OutboundItem& item, std::size_t index) noexcept;
   bool fits_path(OutboundItem& item, std::size_t index) noexcept;
+  bool compress(OutboundItem& item, std::size_t index) noexcept;
   bool prepare(OutboundItem& item, std::size_t index, crypto::Job& job) noexcept;
   bool finish(OutboundItem& item, std::size_t index, const crypto::Job& job) noexcept;
   void refuse(OutboundItem& item, hw::DropReason reason, SecurityAssociation* sa) noexcept;
 
   void inbound_chunk(const SpdView* spd, const SadView& sad, std::span<InboundItem> items) noexcept;
   bool locate(const SadView& sad, InboundItem& item, std::size_t index) noexcept;
+  bool locate_other(const SadView& sad, InboundItem& item, std::size_t index) noexcept;
   void aim(const SadView& sad) noexcept;
   bool find_association(const SadView& sad, InboundItem& item, std::size_t index) noexcept;
+  bool expand(const SadView& sad, InboundItem& item, std::size_t index) noexcept;
   bool prepare(InboundItem& item, std::size_t index, crypto::Job& job) noexcept;
   bool finish(InboundItem& item, std::size_t index, const crypto::Job& job) noexcept;
   void check_policies(const SpdView& spd, std::span<InboundItem> items,
@@ -192,6 +200,8 @@ class Processor {
   Settings settings_;
   const LocalAddresses* local_ = nullptr;
   const SocketPolicyView* sockets_ = nullptr;
+  EncapsulationPorts default_ports_;
+  const EncapsulationPorts* ports_ = &default_ports_;
   std::uint64_t now_s_ = 0;
   crypto::Provider& provider_;
   Counters counters_;

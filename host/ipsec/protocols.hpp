@@ -31,6 +31,7 @@ inline constexpr std::uint8_t kRouting = 43;
 inline constexpr std::uint8_t kFragment = 44;
 inline constexpr std::uint8_t kEsp = 50;
 inline constexpr std::uint8_t kAh = 51;
+inline constexpr std::uint8_t kIpcomp = 108;
 inline constexpr std::uint8_t kIcmp = 1;
 inline constexpr std::uint8_t kIcmpv6 = 58;
 inline constexpr std::uint8_t kNoNextHeader = 59;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "host/ipsec/flow_cache.hpp"
+#include "host/ipsec/ipcomp.hpp"
 #include "host/ipsec/process.hpp"
 #include "host/ipsec/step.hpp"
 
@@ -18,6 +19,7 @@ struct Bundle {
   };
   std::uint32_t count = 0;
   std::uint32_t next = 0;
+  bool compresses = false;  // one of them is IPComp
   std::array<Entry, kRequestsMax> entries;
 };
 
@@ -56,7 +58,7 @@ inline void prefetch_packet(const Packet& packet) noexcept {
 }
 
 struct Processor::Scratch {
-  Scratch() noexcept {
+  Scratch() {
     for (std::size_t i = 0; i < kBurst; ++i) steps[i].signed_headers = signed_headers[i];
   }
 
@@ -73,6 +75,7 @@ struct Processor::Scratch {
   SecurityAssociation* found = nullptr;  // for the packet before, in this burst
   std::array<std::array<std::uint8_t, kSignedHeadersMax>, kBurst> signed_headers;
   crypto::RandomStream random;
+  Compressor compressor;
   std::uint16_t next_identification = 0;
 };
 

@@ -29,6 +29,17 @@ struct FamilySettings {
   Ecn ecn = Ecn::forbidden;
 };
 
+// What the control thread obeys when it makes and keeps SAs.
+struct SaRules {
+  bool allow_unauthenticated = false;  // encryption without integrity
+  // ESP in UDP: an outbound SA sends to where its peer's packets now come from, without waiting for
+  // a key daemon.
+  bool follow_peer = false;
+  // ESP in UDP: keepalives of outbound SAs that send nothing else (RFC 3948 §4); 0: none, as when
+  // the key daemon sends them.
+  std::uint16_t keepalive_interval_s = 0;
+};
+
 struct Settings {
   FamilySettings ipv4;
   FamilySettings ipv6;
@@ -52,6 +63,8 @@ struct Settings {
   std::uint16_t reassembly_time_s = 30;
   bool report_discard = false;  // ICMP "prohibited" for what outbound policy discards
   std::uint16_t mss_clamp = 0;  // 0: off; 1: what fits the path; else the largest MSS
+
+  SaRules sa;
 
   const FamilySettings& of(base::Family family) const noexcept {
     return family == base::Family::ipv6 ? ipv6 : ipv4;

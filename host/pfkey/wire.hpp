@@ -103,6 +103,8 @@ inline constexpr std::uint32_t kSaFlagRawCpi = 0x80;
 inline constexpr std::uint32_t kSaFlagRandomPad = 0x100;
 inline constexpr std::uint32_t kSaFlagZeroPad = 0x200;
 inline constexpr std::uint32_t kSaFlagEsn = 0x400;
+// Ours: AH over IPv4 padded to 8 bytes, as Linux does and demands of its peers.
+inline constexpr std::uint32_t kSaFlagAhAlign8 = 0x00100000;
 inline constexpr std::uint32_t kSaFlagNoPmtuDiscovery = 0x20000000;
 inline constexpr std::uint32_t kSaFlagDecapsulateDscp = 0x40000000;
 inline constexpr std::uint32_t kSaFlagNoEcn = 0x80000000;

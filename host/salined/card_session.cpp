@@ -254,11 +254,27 @@ std::string put_state(const SaConfig& config, const rte_security_capability& abl
 
 }  // namespace
 
+namespace {
+
+// Forms of an SA that rte_security has no word for, or this version does not hand to it.
+std::string form_of(const SaConfig& config) {
+  if (config.id.protocol == ipsec::Protocol::ipcomp) return "ipcomp not in card";
+  if ((config.flags & ipsec::kFlagOld) != 0) return "old format not in card";
+  if ((config.flags & ipsec::kFlagDerivedIv) != 0) return "derived iv not in card";
+  if (config.udp.enabled()) return "udp encapsulation not in card";
+  if (config.tfc_bytes != 0) return "tfc padding not in card";
+  if (config.ah_align8) return "ah padded to 8 bytes not in card";
+  return {};
+}
+
+}  // namespace
+
 std::string describe_session(const ipsec::SecurityAssociation& association, const SaRole& role,
                              const ipsec::Settings& settings,
                              const rte_security_capability* capabilities, SessionRequest& out) {
   const SaConfig& config = association.config();
   const bool inbound = role.direction == SaDirection::inbound;
+  if (const std::string form = form_of(config); !form.empty()) return form;
   if (role.inside_bundle) return "not outermost in a bundle";
   if (config.mode == ipsec::Mode::any) return "mode any: say transport or tunnel";
   const rte_security_capability* able = find_capability(capabilities, config, inbound);

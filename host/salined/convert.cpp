@@ -32,15 +32,31 @@ const crypto::Algorithm* encryption_of(const pfkey::Message& request) {
   return found;
 }
 
-void refuse_what_is_missing(const pfkey::PublicMessage& request) {
-  if (request.nat_t_type.value_or(0) != 0) {
-    throw Error(EOPNOTSUPP, "NAT traversal (ESP in UDP) is not supported yet");
+const crypto::Algorithm* compression_of(const pfkey::Message& request) {
+  const crypto::Algorithm* found = crypto::find_compression(request.sa->encrypt);
+  if (found == nullptr) {
+    throw Error(ENOSYS, "compression algorithm number " + std::to_string(request.sa->encrypt) +
+                            " is not carried; deflate (2) is");
   }
-  constexpr std::uint32_t kOldFormats =
-      pfkey::kSaFlagOld | pfkey::kSaFlagIv4Bytes | pfkey::kSaFlagDerivedIv;
-  if ((request.sa->flags & kOldFormats) != 0) {
-    throw Error(EOPNOTSUPP, "the packet formats of RFC 1826 and RFC 1827 are not supported");
+  return found;
+}
+
+// SADB_X_EXT_NAT_T_TYPE, SPORT, DPORT, OA (Linux, FreeBSD).
+ipsec::UdpEncapsulation udp_of(const pfkey::PublicMessage& request) {
+  const std::uint8_t type = request.nat_t_type.value_or(0);
+  if (type == 0) return {};
+  if (type != pfkey::kNatTEspInUdp) {
+    throw Error(EOPNOTSUPP, "NAT traversal of type " + std::to_string(type) +
+                                " is not carried; ESP in UDP (2, RFC 3948) is");
   }
+  ipsec::UdpEncapsulation udp;
+  udp.source_port = request.nat_t_source_port.value_or(0);
+  udp.destination_port = request.nat_t_destination_port.value_or(0);
+  if (udp.source_port == 0 || udp.destination_port == 0) {
+    throw Error(EINVAL, "ESP in UDP needs both ports: NAT_T_SPORT and NAT_T_DPORT");
+  }
+  if (request.nat_t_original) udp.original = request.nat_t_original->endpoint.address;
+  return udp;
 }
 
 ipsec::Request to_request(const pfkey::PolicyRequest& wire) {
@@ -72,11 +88,14 @@ pfkey::PolicyRequest from_request(const ipsec::Request& request) {
 ipsec::Protocol to_protocol(pfkey::SaType satype) {
   if (satype == pfkey::SaType::ah) return ipsec::Protocol::ah;
   if (satype == pfkey::SaType::esp) return ipsec::Protocol::esp;
-  throw Error(EPROTONOSUPPORT, "only AH and ESP SAs are supported");
+  if (satype == pfkey::SaType::ipcomp) return ipsec::Protocol::ipcomp;
+  throw Error(EPROTONOSUPPORT, "only AH, ESP and IPComp SAs are supported");
 }
 
 pfkey::SaType to_satype(ipsec::Protocol protocol) {
-  return protocol == ipsec::Protocol::ah ? pfkey::SaType::ah : pfkey::SaType::esp;
+  return protocol == ipsec::Protocol::ah       ? pfkey::SaType::ah
+         : protocol == ipsec::Protocol::ipcomp ? pfkey::SaType::ipcomp
+                                               : pfkey::SaType::esp;
 }
 
 ipsec::SaId to_id(const pfkey::PublicMessage& request) {
@@ -84,8 +103,7 @@ ipsec::SaId to_id(const pfkey::PublicMessage& request) {
           to_protocol(request.satype)};
 }
 
-ipsec::SaConfig to_config(pfkey::Message& request) {
-  refuse_what_is_missing(request);
+ipsec::SaConfig to_config(pfkey::Message& request, const ipsec::SaRules& rules) {
   ipsec::SaConfig config;
   config.id = to_id(request);
   config.source = request.source->endpoint.address;
@@ -95,6 +113,10 @@ ipsec::SaConfig to_config(pfkey::Message& request) {
   }
   config.integrity = integrity_of(request);
   if (config.id.protocol == ipsec::Protocol::esp) config.encryption = encryption_of(request);
+  if (config.id.protocol == ipsec::Protocol::ipcomp) config.compression = compression_of(request);
+  config.udp = udp_of(request);
+  config.ah_align8 = (request.sa->flags & pfkey::kSaFlagAhAlign8) != 0;
+  config.allow_unauthenticated = rules.allow_unauthenticated;
   config.replay_window = request.replay_window.value_or(request.sa->replay);
   config.extended_sequence = (request.sa->flags & pfkey::kSaFlagEsn) != 0;
   config.flags = request.sa->flags;

@@ -6,11 +6,12 @@
 
 #include "host/ipsec/association.hpp"
 #include "host/ipsec/policy.hpp"
+#include "host/ipsec/settings.hpp"
 #include "host/pfkey/message.hpp"
 
 namespace saline::daemon {
 
-// Throws Error(EPROTONOSUPPORT) for what is neither AH nor ESP.
+// Throws Error(EPROTONOSUPPORT) for what is neither AH, ESP nor IPComp.
 ipsec::Protocol to_protocol(pfkey::SaType satype);
 pfkey::SaType to_satype(ipsec::Protocol protocol);
 
@@ -18,8 +19,8 @@ pfkey::SaType to_satype(ipsec::Protocol protocol);
 ipsec::SaId to_id(const pfkey::PublicMessage& request);
 
 // A whole SA from ADD or UPDATE; takes the keys out of the request. Throws Error: ENOSYS for an
-// unknown algorithm, EOPNOTSUPP for NAT traversal and the formats of RFC 1826/1827.
-ipsec::SaConfig to_config(pfkey::Message& request);
+// unknown algorithm, EOPNOTSUPP for NAT traversal other than RFC 3948.
+ipsec::SaConfig to_config(pfkey::Message& request, const ipsec::SaRules& rules);
 
 // PF_KEY counts priorities as unsigned numbers, the SPD as signed ones; order is kept.
 std::int32_t to_priority(std::uint32_t wire) noexcept;

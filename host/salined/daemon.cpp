@@ -138,9 +138,10 @@ class Daemon {
         next_hops_(netlink_, if_nametoindex(host_->name().c_str()), options.next_hop),
         local_addresses_(std::make_unique<ipsec::LocalAddresses>()),
         engine_({sad_, spd_, *provider_, card_ ? static_cast<Offload&>(*card_) : software_only_,
-                 options.offload, daemon_clock, options.allow_legacy}),
+                 options.offload, daemon_clock, options.allow_legacy, settings_.sa}),
         dataplane_({*host_, *wire_, *eal_.frames(), sad_, spd_, *provider_, card_.get(),
-                    next_hops_.view(), local_addresses_, settings_, daemon_clock, options.lcore}),
+                    next_hops_.view(), local_addresses_, settings_, daemon_clock, options.lcore,
+                    &engine_.encapsulation_ports()}),
         server_({.path = options.socket_path}, engine_),
         announcer_(server_),
         control_(options.control_path, [this](const auto& question) { return answer(question); }) {
@@ -217,6 +218,7 @@ class Daemon {
     }
     if (now >= next_tick_) {
       engine_.tick();
+      for (const Keepalive& packet : engine_.take_keepalives()) dataplane_.push_keepalive(packet);
       next_tick_ = now + std::chrono::seconds(1);
     }
   }

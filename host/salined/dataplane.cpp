@@ -190,7 +190,10 @@ bool Dataplane::turn() noexcept {
                     parts_.next_hops.acquire(), parts_.local_addresses.acquire(),
                     parts_.card != nullptr ? parts_.card->sessions().acquire() : &no_sessions_};
   processor_.set_local_addresses(views.local);
+  auto* ports = parts_.encapsulation_ports;
+  if (ports != nullptr) processor_.set_encapsulation_ports(ports->acquire());
   if (held_count_ != 0) release_held(views);
+  send_keepalives(views);
   const std::size_t from_host = parts_.host.receive(burst_->received);
   if (from_host != 0) host_to_wire(views, from_host);
   const std::size_t from_wire = parts_.wire.receive(burst_->received);
@@ -199,6 +202,7 @@ bool Dataplane::turn() noexcept {
   parts_.spd.view().release();
   parts_.next_hops.release();
   parts_.local_addresses.release();
+  if (ports != nullptr) ports->release();
   if (parts_.card != nullptr) parts_.card->sessions().release();
   return from_host + from_wire != 0;
 }

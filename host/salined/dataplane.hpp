@@ -43,6 +43,7 @@ struct DataplaneParts {
   ipsec::Settings settings;
   std::function<std::uint64_t()> clock;
   std::optional<unsigned> cpu;
+  base::Snapshot<ipsec::EncapsulationPorts>* encapsulation_ports = nullptr;  // nullptr: 4500 alone
 };
 
 // Per direction; drops include those the Processor counts.
@@ -79,6 +80,9 @@ class Dataplane {
   void change_settings(const ipsec::Settings& settings) {
     new_settings_.publish(std::make_unique<ipsec::Settings>(settings));
   }
+  // Control thread. A keepalive of ESP in UDP goes out with the next turn; false when too many
+  // wait.
+  bool push_keepalive(const Keepalive& packet) noexcept { return keepalives_.push(packet); }
   std::optional<AcquireNeed> next_acquire() noexcept { return acquires_.pop(); }
   std::optional<base::Address> next_wanted_hop() noexcept { return wanted_hops_.pop(); }
   const FlowCounters& outbound() const noexcept { return outbound_; }
@@ -139,6 +143,7 @@ class Dataplane {
                      const base::Address& destination) noexcept;
   void hold(rte_mbuf* frame, const base::Address& destination) noexcept;
   void release_held(const Views& views) noexcept;
+  void send_keepalives(const Views& views) noexcept;
   bool give_to_card(const Views& views, Slot& slot, ipsec::SecurityAssociation& sa) noexcept;
   void drop(Slot& slot, FlowCounters& counters, hw::DropReason reason) noexcept;
   void send(Way way) noexcept;
@@ -158,6 +163,7 @@ class Dataplane {
   unsigned answer_budget_ = 0;
   FlowCounters outbound_;
   FlowCounters inbound_;
+  Queue<Keepalive, 256> keepalives_;
   Queue<AcquireNeed, 256> acquires_;
   Queue<base::Address, 256> wanted_hops_;
   std::array<Held, 64> held_{};  // for their next hop

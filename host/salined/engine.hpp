@@ -4,9 +4,10 @@
 // and then committed: a refused request leaves nothing behind, nor in the card.
 //
 // Direction: an SA whose destination is an address of this host is inbound, any other is outbound.
-// Not here: NAT traversal, MIGRATE, per-socket policies, IPComp.
+// Not here: MIGRATE, per-socket policies.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -15,6 +16,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "host/crypto/provider.hpp"
@@ -44,6 +46,13 @@ struct AcquireNeed {
   base::Address destination;
 };
 
+// A keepalive of ESP in UDP, built (RFC 3948 §4).
+struct Keepalive {
+  base::Address destination;
+  std::array<std::uint8_t, ipsec::kKeepaliveMax> bytes{};
+  std::size_t length = 0;
+};
+
 struct EngineParts {
   ipsec::Sad& sad;
   ipsec::Spd& spd;
@@ -52,7 +61,8 @@ struct EngineParts {
   OffloadMode offload_mode = OffloadMode::prefer;
   // Seconds since 1970 that never go back.
   std::function<std::uint64_t()> clock;
-  bool allow_legacy = false;  // algorithms that RFC 8221 says MUST NOT
+  bool allow_legacy = false;  // algorithms that RFC 8221 says MUST NOT, and the old formats
+  ipsec::SaRules rules;
 };
 
 class Engine : public pfkey::Handler {
@@ -65,7 +75,9 @@ class Engine : public pfkey::Handler {
     SaRole role;
     Placement placement;
     bool soft_sent = false;
-    pfkey::SessionId owner = 0;  // of a larval SA
+    std::uint16_t open_port = 0;    // for ESP in UDP
+    std::uint64_t keepalive_s = 0;  // when the last one was made
+    pfkey::SessionId owner = 0;     // of a larval SA
   };
 
   explicit Engine(EngineParts parts);
@@ -82,6 +94,11 @@ class Engine : public pfkey::Handler {
   void acquire_needed(const AcquireNeed& need);
   // Every SA out of card and SAD; at the end.
   void destroy_all() noexcept;
+
+  // The ports at which ESP in UDP comes for inbound SAs; for the data thread.
+  base::Snapshot<ipsec::EncapsulationPorts>& encapsulation_ports() noexcept { return ports_; }
+  // Those that became due since the last call.
+  std::vector<Keepalive> take_keepalives() { return std::exchange(keepalives_, {}); }
 
   const std::map<ipsec::SaId, SaEntry>& associations() const noexcept { return entries_; }
   // Counters of the card into those of the SA, for whoever reads them next.
@@ -132,6 +149,10 @@ class Engine : public pfkey::Handler {
   void remove_entry(const ipsec::SaId& id) noexcept;
   pfkey::Message describe(SaEntry& entry, bool with_keys);
   pfkey::Message update_lifetimes(SaEntry& entry, const pfkey::Message& request);
+  // engine_nat.cpp
+  void open_port(SaEntry& entry, bool wanted);
+  void peer_moved(SaEntry& entry);
+  void make_keepalive(SaEntry& entry, std::uint64_t now_s);
   // placement.cpp
   SaRole role_of(const ipsec::SaConfig& config) const;
   std::vector<SaEntry*> same_spi(const ipsec::SaId& id);
@@ -162,6 +183,9 @@ class Engine : public pfkey::Handler {
   std::set<base::Address> local_;
   std::map<PendingKey, Pending> pending_;
   std::uint32_t last_acquire_seq_ = 0;
+  std::map<std::uint16_t, std::size_t> port_users_;
+  base::Snapshot<ipsec::EncapsulationPorts> ports_{std::make_unique<ipsec::EncapsulationPorts>()};
+  std::vector<Keepalive> keepalives_;
 };
 
 }  // namespace saline::daemon

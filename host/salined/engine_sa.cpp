@@ -24,8 +24,10 @@ constexpr int kSpiTries = 1000;  // net.key.spi_trycnt
 std::string text_of(const SaId& id) {
   char spi[16];
   std::snprintf(spi, sizeof spi, "0x%08x", id.spi);
-  return std::string(id.protocol == ipsec::Protocol::ah ? "ah" : "esp") + " " + spi + " to " +
-         id.destination.to_string();
+  const char* protocol = id.protocol == ipsec::Protocol::ah       ? "ah "
+                         : id.protocol == ipsec::Protocol::ipcomp ? "ipcomp "
+                                                                  : "esp ";
+  return protocol + (spi + (" to " + id.destination.to_string()));
 }
 
 Message deletion_reply(const Message& request) {
@@ -173,7 +175,7 @@ Engine::SaEntry Engine::make_entry(Message& request) {
   SaEntry entry;
   entry.described = request;
   entry.described.saline_hello.reset();
-  ipsec::SaConfig config = to_config(request);
+  ipsec::SaConfig config = to_config(request, parts_.rules);
   config.allow_legacy = parts_.allow_legacy;
   entry.association = ipsec::SecurityAssociation::create(std::move(config), parts_.provider);
   entry.added_s = parts_.clock();
@@ -206,6 +208,7 @@ Message Engine::add(Message& request, const Client&) {
   SaEntry& entry = entries_.emplace(id, make_entry(request)).first->second;
   parts_.sad.add(entry.association);
   parts_.sad.publish();
+  open_port(entry, true);
   give_up_spi(id);
   warn_of_algorithms(entry);
   std::erase_if(pending_, [&](const auto& waiting) {
@@ -227,6 +230,7 @@ Message Engine::update(Message& request, const Client&) {
   SaEntry entry = make_entry(request);
   parts_.sad.replace(entry.association);
   old = std::move(entry);
+  open_port(old, true);
   parts_.sad.publish();
   give_up_spi(old.association->id());
   warn_of_algorithms(old);
@@ -251,6 +255,7 @@ void Engine::remove_entry(const SaId& id) noexcept {
   // Dead first, so that software does not go on where the card stops; out of the card before it
   // leaves the view that keeps it alive for the data thread.
   place->second.association->set_state(ipsec::State::dead);
+  open_port(place->second, false);
   parts_.offload.remove(*place->second.association);
   parts_.sad.remove(id);
   entries_.erase(place);

@@ -133,7 +133,10 @@ void Engine::check_lifetimes(SaEntry& entry, std::uint64_t now_s, std::vector<Sa
 void Engine::tick() {
   const std::uint64_t now_s = parts_.clock();
   std::vector<SaId> dead;
-  for (auto& [id, entry] : entries_) check_lifetimes(entry, now_s, dead);
+  for (auto& [id, entry] : entries_) {
+    check_lifetimes(entry, now_s, dead);
+    if (parts_.rules.keepalive_interval_s != 0) make_keepalive(entry, now_s);
+  }
   for (const SaId& id : dead) {
     if (entries_.at(id).association->state() == ipsec::State::larval) {
       remove_entry(id);  // silently, as in KAME
@@ -160,6 +163,7 @@ void Engine::take_events() {
     // A sequence number that is used up ends the SA as a lifetime does (RFC 4303 §3.3.3).
     const bool over =
         (events & ipsec::kEventSeqOverflow) != 0 && !ipsec::may_cycle(entry.association->config());
+    if ((events & ipsec::kEventNewMapping) != 0) peer_moved(entry);
     if ((events & ipsec::kEventHard) != 0 || over) {
       dead.push_back(id);
     } else if ((events & ipsec::kEventSoft) != 0) {

@@ -63,6 +63,22 @@ void Dataplane::release_held(const Views& views) noexcept {
   send(outward());
 }
 
+// RFC 3948 §4. A few at a time: what is left waits for the next turn.
+void Dataplane::send_keepalives(const Views& views) noexcept {
+  for (std::size_t count = 0; count < kBurst; ++count) {
+    const auto keepalive = keepalives_.pop();
+    if (!keepalive) break;
+    std::array<std::uint8_t, kEthernetBytes> ethernet{};
+    const bool ipv4 = keepalive->destination.family == base::Family::ipv4;
+    base::store16(ethernet.data() + 12, ipv4 ? kEtherIpv4 : kEtherIpv6);
+    rte_mbuf* frame =
+        chain_frame(ethernet, std::span(keepalive->bytes).first(keepalive->length), &parts_.frames);
+    if (frame == nullptr) break;
+    transmit_frame(views, frame, {}, keepalive->destination);
+  }
+  send(outward());
+}
+
 bool Dataplane::give_to_card(const Views& views, Slot& slot, SecurityAssociation& sa) noexcept {
   const auto session = views.sessions->find(&sa);
   if (session == views.sessions->end()) return false;

@@ -35,7 +35,7 @@ bool answers(const ipsec::SaConfig& config, const ipsec::Request& request, const
   return destination == config.id.destination && (absent(config.source) || source == config.source);
 }
 
-// Whether the policy would apply another AH or ESP SA outside one like this.
+// Whether the policy would apply another SA outside one like this.
 bool wraps(const ipsec::Policy& policy, const ipsec::SaConfig& config) {
   Address source, destination;  // of the innermost header a request sees; absent: the packet's own
   for (std::size_t i = 0; i < policy.requests.size(); ++i) {
@@ -44,10 +44,7 @@ bool wraps(const ipsec::Policy& policy, const ipsec::SaConfig& config) {
       source = request.source;
       destination = request.destination;
     }
-    bool outside = false;
-    for (std::size_t k = i + 1; k < policy.requests.size(); ++k) {
-      outside |= policy.requests[k].protocol != ipsec::Protocol::ipcomp;
-    }
+    const bool outside = i + 1 < policy.requests.size();
     if (outside && answers(config, request, source, destination, policy.selector)) return true;
   }
   return false;
@@ -166,6 +163,7 @@ void Engine::set_local_addresses(std::vector<Address> addresses) {
   std::set<Address> next(addresses.begin(), addresses.end());
   if (next == local_) return;
   local_ = std::move(next);
+  for (auto& [id, entry] : entries_) open_port(entry, true);
   review_placements();
 }
 

@@ -52,7 +52,9 @@ Status::Association describe(const Engine::SaEntry& entry) {
   const ipsec::SecurityAssociation& sa = *entry.association;
   Status::Association out;
   out.spi = sa.id().spi;
-  out.protocol = sa.protocol() == ipsec::Protocol::ah ? "ah" : "esp";
+  out.protocol = sa.protocol() == ipsec::Protocol::ah       ? "ah"
+                 : sa.protocol() == ipsec::Protocol::ipcomp ? "ipcomp"
+                                                            : "esp";
   out.mode = name_of(sa.config().mode);
   out.state = name_of(sa.state());
   out.direction = entry.role.direction == SaDirection::inbound ? "in" : "out";

@@ -37,10 +37,10 @@ Variable of(Value Settings::*field, int least, int most) {
       least, most, [=](auto& settings) -> auto& { return settings.*field; });
 }
 
-template <typename Value>
-Variable of(FamilySettings Settings::*family, Value FamilySettings::*field, int least, int most) {
+template <typename Part, typename Value>
+Variable of(Part Settings::*part, Value Part::*field, int least, int most) {
   return plain<Value>(
-      least, most, [=](auto& settings) -> auto& { return settings.*family.*field; });
+      least, most, [=](auto& settings) -> auto& { return settings.*part.*field; });
 }
 
 // What both families have.
@@ -84,6 +84,11 @@ const Variables& variables() {
         of(&Settings::ipv4, &FamilySettings::ah_offset_mask, 0, 0xffff);
     made["net.inet.ipsec.dfbit"] = of(&Settings::ipv4, &FamilySettings::df_bit, 0, 2);
     made["net.key.preferred_oldsa"] = of(&Settings::prefer_oldest_sa, 0, 1);
+    made["net.key.allow_unauthenticated"] =
+        of(&Settings::sa, &ipsec::SaRules::allow_unauthenticated, 0, 1);
+    made["net.key.natt_follow_peer"] = of(&Settings::sa, &ipsec::SaRules::follow_peer, 0, 1);
+    made["net.key.natt_keepalive_interval"] =
+        of(&Settings::sa, &ipsec::SaRules::keepalive_interval_s, 0, 3600);
     add_ours(made);
     return made;
   }();

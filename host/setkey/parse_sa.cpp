@@ -123,10 +123,13 @@ void Parser::flag_word(pfkey::Message& message) {
     message.sa->flags |= pfkey::kSaFlagRandomPad;
   else if (word == "zero-pad")
     message.sa->flags |= pfkey::kSaFlagZeroPad;
+  else if (word == "ah-align8")
+    message.sa->flags |= pfkey::kSaFlagAhAlign8;
   else if (word == "nocyclic-seq")
     message.sa->flags &= ~pfkey::kSaFlagCyclicSequence;
   else if (word != "seq-pad")
-    fail_before("flag must be random-pad, zero-pad, seq-pad or nocyclic-seq, not " + shown(word));
+    fail_before("flag must be random-pad, zero-pad, seq-pad, nocyclic-seq or ah-align8, not " +
+                shown(word));
 }
 
 // The field of the SA has eight bits; a larger window goes into an extension of its own.
@@ -164,7 +167,8 @@ void Parser::algorithms(pfkey::Message& message) {
   } else if (message.satype == SaType::ipcomp) {
     fail("ipcomp needs -C");
   }
-  if (message.satype == SaType::ipcomp && message.sa->spi > 0xffff)
+  const bool raw_cpi = (message.sa->flags & pfkey::kSaFlagRawCpi) != 0;
+  if (message.satype == SaType::ipcomp && message.sa->spi > 0xffff && !raw_cpi)
     fail_before("a CPI is a number of 1 to 65535");
 }
 

@@ -12,8 +12,8 @@
 //   proto     := esp | ah | esp-old | ah-old | ipcomp | esp-udp [address]
 //   spi       := decimal | 0xhex
 //   ext       := -m (transport|tunnel|any) | -u reqid | -r packets | -esn
-//              | -f (random-pad|zero-pad|seq-pad|nocyclic-seq) | -lh s | -ls s | -bh bytes | -bs
-//              bytes | -ctx doi alg "string"
+//              | -f (random-pad|zero-pad|seq-pad|nocyclic-seq|ah-align8) | -lh s | -ls s | -bh
+//              bytes | -bs bytes | -ctx doi alg "string"
 //   algorithms:= -E name [key] [-A name [key]] | -A name [key] | -C name [-R]
 //   key       := "string" | 0xhex; an odd number of digits: the first is a byte of its own
 //

@@ -98,12 +98,13 @@ class Cable:
 
 
 def protocol_of(frame):
-    """"esp", "ah", "link" (ARP, neighbour and listener discovery) or "clear"."""
+    """"esp", "ah", "ipcomp", "esp-udp", "link" (ARP, neighbour and listener discovery), "clear".
+    """
     kind = frame[12:14]
     if kind == b"\x08\x06":
         return "link"
     if kind == b"\x08\x00":
-        upper, rest = frame[23], None
+        upper, rest = frame[23], frame[34:]
     elif kind == b"\x86\xdd":
         upper, rest = frame[20], frame[54:]
         if upper == 0:
@@ -112,7 +113,9 @@ def protocol_of(frame):
             return "link"
     else:
         return "link"
-    return {50: "esp", 51: "ah"}.get(upper, "clear")
+    if upper == 17 and b"\x11\x94" in (rest[0:2], rest[2:4]):  # port 4500
+        return "esp-udp"
+    return {50: "esp", 51: "ah", 108: "ipcomp"}.get(upper, "clear")
 
 
 class Host:

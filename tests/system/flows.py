@@ -13,8 +13,9 @@ import time
 
 import pfkey
 from bed import Router, bed, eventually, expect, inside, protocol_of, skip
-from pfkey import (AH, AES_CBC, DES3_CBC, ESP, GCM_128, GCM_256, HMAC_SHA1, HMAC_SHA256, IN, IPSEC,
-                   OUT, PROTO_AH, PROTO_ESP, REQUIRE, TRANSPORT, TUNNEL, USE, request)
+from pfkey import (AH, AES_CBC, DEFLATE, DES3_CBC, ESP, GCM_128, GCM_256, HMAC_SHA1, HMAC_SHA256,
+                   IN, IPCOMP, IPSEC, OUT, PROTO_AH, PROTO_ESP, PROTO_IPCOMP, REQUIRE, TRANSPORT,
+                   TUNNEL, USE, request)
 
 WIRES = {"plain": "net_af_packet0,iface=cable",
          "card": "net_saline0,transport=model,mac=iface:cable"}
@@ -132,6 +133,42 @@ def bundle(hosts, _):
     police_both(hosts, "10.9.0.1", "10.9.0.2",
                 [request(PROTO_ESP, TRANSPORT), request(PROTO_AH, TRANSPORT)])
     check_flow(hosts, "10.9.0.1", "10.9.0.2", "ah", (0x6001, 0x6002, 0x6003, 0x6004), "software")
+
+
+def esp_in_udp(hosts, _):
+    """RFC 3948, and a translator that gives the left host another port: the right one follows."""
+    ends = ("10.9.0.1", "10.9.0.2")
+    for host, here in ((hosts.left, 4501), (hosts.right, 4500)):
+        client = host.client()
+        client.add(ESP, *ends, 0x6101, encrypt=GCM_128, mode=TUNNEL, ports=(here, 4500))
+        client.add(ESP, *reversed(ends), 0x6102, encrypt=GCM_128, mode=TUNNEL, ports=(4500, here))
+        client.close()
+    police_both(hosts, "192.168.1.0/24", "192.168.2.0/24",
+                [request(PROTO_ESP, TUNNEL, ends=ends)],
+                [request(PROTO_ESP, TUNNEL, ends=ends[::-1])])
+    listener = hosts.right.client()
+    listener.register(ESP)
+    # The right host has to hear of the new port before it can answer.
+    eventually(lambda: hosts.left.ping("192.168.1.1", "192.168.2.1", 1, wait=1) == 1,
+               "an answer to the new port")
+    news = listener.receive()
+    expect(news.type == pfkey.NEW_MAPPING and news.spi == 0x6101, "NAT_T_NEW_MAPPING is sent")
+    expect(news.ports == (4500, 4501), f"from port 4500 to 4501: {news.ports}")
+    check_flow(hosts, "192.168.1.1", "192.168.2.1", "esp-udp", (0x6101, 0x6102), "software")
+
+
+def ipcomp(hosts, _):
+    """Compressed, then protected; what does not shrink goes as it is and is welcome too."""
+    key_both(hosts, IPCOMP, "10.9.0.1", "10.9.0.2", (0x6201, 0x6202), encrypt=DEFLATE, window=0)
+    key_both(hosts, ESP, "10.9.0.1", "10.9.0.2", (0x6203, 0x6204), encrypt=GCM_128)
+    police_both(hosts, "10.9.0.1", "10.9.0.2",
+                [request(PROTO_IPCOMP, TRANSPORT, USE), request(PROTO_ESP, TRANSPORT)])
+    check_flow(hosts, "10.9.0.1", "10.9.0.2", "esp", (0x6203, 0x6204), "software")
+    cable = hosts.cable()
+    expect(hosts.left.ping("10.9.0.1", "10.9.0.2", 3, size=1300) == 3, "large packets")
+    frames = [frame for frame in cable.frames() if protocol_of(frame) == "esp"]
+    expect(len(frames) >= 6 and max(map(len, frames)) < 700, "which the cable carries compressed")
+    expect(hosts.right.association(0x6201)["packets"] >= 3, "and the SA counts")
 
 
 def ah_tunnel(hosts, _):
@@ -476,6 +513,8 @@ FLOWS = {
     "tunnel_over_ipv6": (tunnel_over_ipv6, ()),
     "discovery": (discovery, ()),
     "bundle": (bundle, ()),
+    "esp_in_udp": (esp_in_udp, ("--set", "net.key.natt_follow_peer=1")),
+    "ipcomp": (ipcomp, ()),
     "ah_tunnel": (ah_tunnel, ()),
     "discard": (discard, ()),
     "acquire": (acquire, ()),

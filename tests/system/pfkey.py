@@ -8,8 +8,8 @@ import struct
 
 GETSPI, UPDATE, ADD, DELETE, GET, ACQUIRE, REGISTER, EXPIRE, FLUSH, DUMP = range(1, 11)
 SPDADD, SPDDELETE, SPDGET, SPDDUMP, SPDFLUSH, SPDDELETE2 = 14, 15, 16, 18, 19, 22
-AH, ESP = 2, 3
-PROTO_ESP, PROTO_AH = 50, 51
+AH, ESP, IPCOMP = 2, 3, 9
+PROTO_ESP, PROTO_AH, PROTO_IPCOMP = 50, 51, 108
 TRANSPORT, TUNNEL = 1, 2
 DISCARD, NONE, IPSEC = 0, 1, 2
 IN, OUT, FWD = 1, 2, 3
@@ -21,6 +21,8 @@ HMAC_SHA1, HMAC_SHA256 = (3, 20), (5, 32)
 DES3_CBC, AES_CBC, GCM_128, GCM_256 = (3, 24), (12, 16), (20, 20), (20, 36)
 
 _EXT_SA, _EXT_CURRENT, _EXT_HARD, _EXT_SOFT, _EXT_SRC, _EXT_DST = 1, 2, 3, 4, 5, 6
+NEW_MAPPING, DEFLATE = 23, (2, 0)
+_EXT_NAT_TYPE, _EXT_NAT_SPORT, _EXT_NAT_DPORT = 20, 21, 22
 _EXT_KEY_AUTH, _EXT_KEY_ENCRYPT, _EXT_SPIRANGE, _EXT_POLICY, _EXT_SA2 = 8, 9, 16, 18, 19
 
 
@@ -116,6 +118,12 @@ class Message:
         return str(ipaddress.ip_address(packed))
 
     @property
+    def ports(self):
+        """Of a NEW_MAPPING: as it was, as it is."""
+        return tuple(struct.unpack_from("!H", self.extensions[kind])[0]
+                     for kind in (_EXT_NAT_SPORT, _EXT_NAT_DPORT))
+
+    @property
     def source(self):
         return self.address(_EXT_SRC)
 
@@ -158,7 +166,7 @@ class Client:
         return answer
 
     def add(self, satype, source, destination, spi, encrypt=None, auth=None, mode=TRANSPORT,
-            window=32, reqid=0, hard=None, soft=None, kind=ADD, keys=None):
+            window=32, reqid=0, hard=None, soft=None, kind=ADD, keys=None, ports=None):
         # Keys by SPI, so that both ends make the same ones. Odd parity is nobody's duty.
         keys = keys or (lambda size, which: bytes((spi * 7 + which * 31 + i * 13) & 0xff
                                                   for i in range(size)))
@@ -174,10 +182,14 @@ class Client:
         if auth:
             extensions.append(_extension(_EXT_KEY_AUTH, struct.pack("=HH", auth[1] * 8, 0)
                                          + keys(auth[1], 1)))
-        if encrypt:
+        if encrypt and encrypt[1]:
             extensions.append(_extension(_EXT_KEY_ENCRYPT, struct.pack("=HH", encrypt[1] * 8, 0)
                                          + keys(encrypt[1], 2)))
         extensions.append(_extension(_EXT_SA2, struct.pack("=BBHII", mode, 0, 0, 0, reqid)))
+        if ports:  # ESP in UDP: (source, destination)
+            extensions.append(_extension(_EXT_NAT_TYPE, struct.pack("=B3x", 2)))
+            extensions.append(_extension(_EXT_NAT_SPORT, struct.pack("!H2x", ports[0])))
+            extensions.append(_extension(_EXT_NAT_DPORT, struct.pack("!H2x", ports[1])))
         return self.ask(kind, satype, *extensions)
 
     def getspi(self, satype, source, destination, least=0x100, most=0x0fffffff):

@@ -87,6 +87,15 @@ SaConfig config_of(const SaSpec& spec) {
     config.encryption = crypto::find_encryption(spec.encryption);
     config.encryption_key = key_for(*config.encryption, spec.key_bits);
   }
+  config.flags = spec.flags;
+  config.allow_legacy = true;
+  config.udp = spec.udp;
+  config.ah_align8 = spec.align8;
+  if (spec.protocol == Protocol::ipcomp) {
+    config.compression = crypto::find_compression("deflate");
+    config.replay_window = 0;
+    return config;
+  }
   if (!spec.integrity.empty()) {
     config.integrity = crypto::find_integrity(spec.integrity);
     config.integrity_key = key_for(*config.integrity);

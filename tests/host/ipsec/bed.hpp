@@ -53,7 +53,11 @@ struct SaSpec {
   std::uint32_t window = 64;
   bool esn = false;
   std::uint32_t reqid = 0;
+  std::uint32_t flags = 0;
+  ipsec::UdpEncapsulation udp{};
+  bool align8 = false;
 };
+// IPComp is always with deflate, and SAs of the old formats are allowed.
 ipsec::SaConfig config_of(const SaSpec& spec);
 
 // A policy that takes any packet of the family, with one request per SA, innermost first.

@@ -89,10 +89,10 @@ TEST(Bundle, IpcompRequestIsSkippedInTransportModeOnly) {
   Buffer buffer(kPlain);
   EXPECT_EQ(host.protect(buffer, policy).outcome, Outcome::pass);
   EXPECT_EQ(buffer.bytes()[9], kEsp);
-  policy.requests[0] = {Protocol::ipcomp,    Mode::tunnel,        Level::use,
+  policy.requests[0] = {Protocol::ipcomp,    Mode::tunnel,        Level::require,
                         address("10.0.0.1"), address("10.0.0.2"), 0};
   Buffer again(kPlain);
-  EXPECT_EQ(host.protect(again, policy).reason, DropReason::unsupported);
+  EXPECT_EQ(host.protect(again, policy).reason, DropReason::no_sa);
 }
 
 TEST(Card, TakesTheLastTransformOnly) {

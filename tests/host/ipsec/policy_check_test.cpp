@@ -202,6 +202,8 @@ TEST(PolicyCheck, DefaultLevelsComeFromTheVariables) {
   EXPECT_EQ(effective_level(request, settings), Level::use);
   request.protocol = Protocol::ipcomp;
   request.level = Level::require;
+  EXPECT_EQ(effective_level(request, settings), Level::require) << "a tunnel may not be left out";
+  request.mode = Mode::transport;
   EXPECT_EQ(effective_level(request, settings), Level::use);
 }
 

@@ -56,8 +56,9 @@ class Ears : public Announcer {
 };
 
 struct EngineBed {
-  explicit EngineBed(OffloadMode mode = OffloadMode::prefer, bool allow_legacy = false)
-      : engine({sad, spd, *provider, card, mode, [this] { return now_s; }, allow_legacy}) {
+  explicit EngineBed(OffloadMode mode = OffloadMode::prefer, bool allow_legacy = false,
+                     ipsec::SaRules rules = {})
+      : engine({sad, spd, *provider, card, mode, [this] { return now_s; }, allow_legacy, rules}) {
     engine.set_announcer(&ears);
     engine.set_local_addresses({base::Address::parse("10.0.0.1"), base::Address::parse("fd00::1")});
   }

@@ -53,7 +53,7 @@ TEST(EngineSa, RefusedAddLeavesNothingBehind) {
   unknown.sa->encrypt = 200;
   EXPECT_EQ(errno_of([&] { bed.add(std::move(unknown)); }), ENOSYS);
   Message nat = EngineBed::sa(0x1000);
-  nat.nat_t_type = pfkey::kNatTEspInUdp;
+  nat.nat_t_type = pfkey::kNatTNonIke;
   EXPECT_EQ(errno_of([&] { bed.add(std::move(nat)); }), EOPNOTSUPP);
   EXPECT_TRUE(bed.engine.associations().empty());
   EXPECT_TRUE(bed.sad.all().empty());

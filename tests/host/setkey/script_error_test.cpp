@@ -52,7 +52,7 @@ TEST(SetkeyScriptError, SaysLineAndReason) {
       {sa + "-A null;", "1: esp needs -E; without encryption it is -E null"},
       {sa + "-m beet -E null;", "1: mode must be transport, tunnel or any, not 'beet'"},
       {sa + "-f pad -E null;",
-       "1: flag must be random-pad, zero-pad, seq-pad or nocyclic-seq, not 'pad'"},
+       "1: flag must be random-pad, zero-pad, seq-pad, nocyclic-seq or ah-align8, not 'pad'"},
       {sa + "-q -E null;", "1: unknown option '-q'"},
       {sa + "-lh 10 -ls 11 -E null;", "1: soft lifetime above the hard one"},
       {sa + "-lh -E null;",
