@@ -51,6 +51,15 @@ DropReason set_job(Step& step, crypto::Job& job, std::uint32_t offset, std::uint
   return DropReason::none;
 }
 
+// Sequence number and what depends on it, in the packet and in the copy that is signed.
+void write_number(Step& step, std::uint8_t* ah, std::uint8_t* copy) noexcept {
+  const SecurityAssociation& sa = *step.association;
+  if (!sa.old_format()) base::store32(ah + 8, static_cast<std::uint32_t>(step.sequence));
+  if (sa.iv_bytes() != 0) base::store64(ah + kAhHeader, sa.iv_base() ^ step.sequence);
+  std::memcpy(copy + 8, ah + 8, ah_header(sa) + sa.iv_bytes() - 8);
+  base::store32(step.sequence_high.data(), static_cast<std::uint32_t>(step.sequence >> 32));
+}
+
 }  // namespace
 
 DropReason prepare_ah_outbound(Step& step, crypto::Job& job, OutboundContext& context) noexcept {
@@ -65,18 +74,19 @@ DropReason prepare_ah_outbound(Step& step, crypto::Job& job, OutboundContext& co
   Opening opening;
   DropReason reason = open_gap(step, ah_bytes, 0, kAh, context, opening);
   if (reason != DropReason::none) return reason;
-  reason = sa.next_sequence(step.sequence);
-  if (reason != DropReason::none) return reason;
-
   std::uint8_t* ah = opening.header;
   std::memset(ah, 0, ah_bytes);
   ah[0] = opening.next_header;
   ah[1] = static_cast<std::uint8_t>(ah_bytes / 4 - 2);  // RFC 4302 §2.2
   base::store32(ah + 4, sa.spi());
-  if (!sa.old_format()) base::store32(ah + 8, static_cast<std::uint32_t>(step.sequence));
-  if (sa.iv_bytes() != 0) base::store64(ah + kAhHeader, sa.iv_base() ^ step.sequence);
   job.direction = crypto::Direction::seal;
-  return set_job(step, job, offset, ah_bytes, context.settings);
+  // Headers that cannot be signed are found out before a number is used.
+  reason = set_job(step, job, offset, ah_bytes, context.settings);
+  if (reason != DropReason::none) return reason;
+  reason = sa.next_sequence(step.sequence);
+  if (reason != DropReason::none) return reason;
+  write_number(step, ah, step.signed_headers.data() + offset);
+  return DropReason::none;
 }
 
 namespace {

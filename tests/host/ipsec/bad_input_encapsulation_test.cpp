@@ -149,6 +149,10 @@ TEST(BadInput, A18EspInUdpIsRefusedAsEspIs) {
     Bytes wire = good;
     wire[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
     SCOPED_TRACE("bit " + std::to_string(bit));
+    if (base::load32(&wire[28]) == 0) {  // the non-ESP marker, A4: IKE's
+      expect_untouched(wire);
+      continue;
+    }
     const bool zero = bit / 8 == 35 && bit % 8 == 0;  // number 1 becomes 0
     expect_refused(host, *sa, wire,
                    bit / 8 < 32 ? DropReason::no_sa
@@ -181,7 +185,7 @@ TEST(BadInput, A23StreamsThatAreNone) {
 
 TEST(BadInput, A23ExpansionIsBounded) {
   const Bytes bomb = deflated(Bytes(70000, 0));
-  EXPECT_LT(bomb.size(), 200u);
+  EXPECT_LT(bomb.size(), 500u);
   expect_refused(compressed(), ipcomp(bomb), DropReason::compression);
   // Within an IP packet, but not within this buffer.
   Host host;
