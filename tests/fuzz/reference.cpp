@@ -114,16 +114,17 @@ Bytes mute_ipv4(const Bytes& packet, const SlowHeaders& headers, std::size_t end
   return image;
 }
 
-// False when an option runs off its header.
-bool mute_options(Bytes& image, const Piece& piece) {
-  const std::size_t end = piece.at + piece.bytes;
-  for (std::size_t at = piece.at + 2; at < end;) {
+// Options or TLVs from there to there, whose data may change where the type has that bit. False
+// when one runs off the end.
+bool mute_options(Bytes& image, std::size_t from, std::size_t end, std::uint8_t changes) {
+  if (from > end) return false;
+  for (std::size_t at = from; at < end;) {
     if (image[at] == 0) {
       ++at;
       continue;
     }
     if (at + 2 > end || at + 2 + image[at + 1] > end) return false;
-    if ((image[at] & 0x20) != 0) zero(image, at + 2, image[at + 1]);
+    if ((image[at] & changes) != 0) zero(image, at + 2, image[at + 1]);
     at += 2u + image[at + 1];
   }
   return true;
@@ -138,7 +139,10 @@ std::optional<Bytes> mute_ipv6(const Bytes& packet, const SlowHeaders& headers, 
     if (piece.at >= end) break;
     if (piece.type == 43) {
       if (image[piece.at + 3] != 0) return std::nullopt;  // the target does not go there
-    } else if (!mute_options(image, piece)) {
+      const std::size_t tlvs = piece.at + 8 + (image[piece.at + 4] + 1u) * 16;  // RFC 8754 §2
+      if (image[piece.at + 2] == 4 && !mute_options(image, tlvs, piece.at + piece.bytes, 0x80))
+        return std::nullopt;
+    } else if (!mute_options(image, piece.at + 2, piece.at + piece.bytes, 0x20)) {
       return std::nullopt;
     }
   }

@@ -29,8 +29,7 @@ from stream import checksum
 from bed import protocol_of, skip
 
 SIZES = [0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 64, 100, 255, 512, 700, 1023, 1300]
-SALINED = ["--mtu", "1500", "--set", "net.inet.ipsec.dfbit=2", "--set", "net.inet.ipsec.ecn=2",
-           "--set", "net.key.allow_legacy=1"]
+SALINED = ["--mtu", "1500", "--set", "net.inet.ipsec.dfbit=2", "--set", "net.inet.ipsec.ecn=2"]
 PROTOCOL = {"esp": 50, "ah": 51, "ipcomp": 108}
 UDP = 17
 
