@@ -55,6 +55,38 @@ std::optional<SlowHeaders> slow_ipv4(const Bytes& packet) {
   return found;
 }
 
+// Where a routing header with segments left ends; nothing for lengths that do not fit.
+std::optional<base::Address> slow_end_of_route(const Bytes& packet, const Piece& piece,
+                                               const base::Address& so_far) {
+  const std::uint8_t* header = packet.data() + piece.at;
+  const unsigned left = header[3];
+  std::size_t from = 8, kept = 0;  // the address behind its first bytes, which stay
+  switch (header[2]) {
+    case 0:  // RFC 5095 §3
+      return std::nullopt;
+    case 2:  // RFC 6275 §6.4
+      if (piece.bytes != 24 || left != 1) return std::nullopt;
+      break;
+    case 3: {  // RFC 6554 §3
+      const int inner = 16 - header[4] / 16, last = 16 - header[4] % 16;
+      const int before = static_cast<int>(piece.bytes) - 8 - header[5] / 16 - last;
+      if (before < 0 || before % inner != 0) return std::nullopt;
+      if (static_cast<int>(left) > before / inner + 1) return std::nullopt;
+      from += static_cast<std::size_t>(before);
+      kept = static_cast<std::size_t>(16 - last);
+      break;
+    }
+    case 4:  // RFC 8754 §2
+      if (left > header[4] || 8u + (header[4] + 1u) * 16 > piece.bytes) return std::nullopt;
+      break;
+    default:
+      return so_far;
+  }
+  base::Address end = so_far;
+  for (std::size_t i = kept; i < 16; ++i) end.bytes[i] = header[from + i - kept];
+  return end;
+}
+
 std::optional<SlowHeaders> slow_ipv6(const Bytes& packet) {
   constexpr std::size_t kChainMax = 16;
   SlowHeaders found;
@@ -90,11 +122,9 @@ std::optional<SlowHeaders> slow_ipv6(const Bytes& packet) {
     found.fragment |= piece.type == 44;
     if (piece.type != 43 || packet[piece.at + 3] == 0) continue;
     found.routed = true;
-    const std::uint8_t kind = packet[piece.at + 2];
-    if (kind == 0) return std::nullopt;  // RFC 5095 §3
-    if (kind != 2) continue;
-    if (piece.bytes != 24 || packet[piece.at + 3] != 1) return std::nullopt;  // RFC 6275 §6.4
-    found.final_destination = address_from(packet, piece.at + 8, base::Family::ipv6);
+    const auto end = slow_end_of_route(packet, piece, found.final_destination);
+    if (!end) return std::nullopt;
+    found.final_destination = *end;
   }
   return found;
 }
