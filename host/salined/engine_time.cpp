@@ -145,6 +145,7 @@ void Engine::tick() {
     }
   }
   if (!dead.empty()) parts_.sad.publish();
+  parts_.sad.reclaim();  // keys of SAs removed while the data thread still held them
   std::erase_if(pending_, [&](const auto& waiting) { return waiting.second.until_s <= now_s; });
   expire_policies(now_s);
 }

@@ -257,4 +257,13 @@ TEST(Ah, HeadersBeyondTheSigningLimitAreUnsupported) {
   EXPECT_EQ(sa->counters().sequence.get(), 0u);
 }
 
+TEST(Ah, OptionsThatCannotBeSignedUseNoNumber) {
+  Host host;
+  auto sa = host.add(ah(true));
+  const Bytes over_the_end = {kUdp, 0, 0x1E, 9, 1, 2, 3, 4};
+  Buffer buffer(ip_packet("2001:db8::1", "2001:db8::2", kHopByHop, udp(16), over_the_end));
+  EXPECT_EQ(host.protect(buffer, policy_for({ah(true)})).reason, DropReason::malformed);
+  EXPECT_EQ(sa->counters().sequence.get(), 0u);
+}
+
 }  // namespace saline::test

@@ -21,12 +21,13 @@ std::vector<SaSpec> all_transforms(const std::string& source, const std::string&
   base.mode = mode;
   for (const crypto::Algorithm& integrity : crypto::algorithms()) {
     if (integrity.kind != crypto::Kind::integrity ||
-        integrity.method == crypto::Method::null_integrity || integrity.iv_bytes != 0)
+        integrity.method == crypto::Method::null_integrity)
       continue;
     base.integrity = integrity.name;
     base.protocol = Protocol::ah;
     specs.push_back(base);
     base.protocol = Protocol::esp;
+    if (integrity.iv_bytes != 0) continue;  // GMAC: in ESP it is a cipher's
     for (const crypto::Algorithm& cipher : crypto::algorithms()) {
       if (cipher.kind != crypto::Kind::cipher || cipher.pfkey_flags != 0) continue;
       base.encryption = cipher.name;
