@@ -276,6 +276,7 @@ std::string describe_session(const ipsec::SecurityAssociation& association, cons
   const bool inbound = role.direction == SaDirection::inbound;
   if (const std::string form = form_of(config); !form.empty()) return form;
   if (role.inside_bundle) return "not outermost in a bundle";
+  if (role.around_ipcomp_tunnel) return "IP in IP of an IPComp tunnel not in card";
   if (config.mode == ipsec::Mode::any) return "mode any: say transport or tunnel";
   const rte_security_capability* able = find_capability(capabilities, config, inbound);
   if (able == nullptr) {

@@ -16,6 +16,9 @@ enum class SaDirection : std::uint8_t { outbound, inbound };
 struct SaRole {
   SaDirection direction = SaDirection::outbound;
   bool inside_bundle = false;  // some policy applies another SA outside this one
+  // It is in transport mode around an IPComp tunnel, whose small packets are IP in IP (RFC 3173
+  // §2.2).
+  bool around_ipcomp_tunnel = false;
   bool operator==(const SaRole&) const = default;
 };
 

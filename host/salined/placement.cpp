@@ -35,19 +35,23 @@ bool answers(const ipsec::SaConfig& config, const ipsec::Request& request, const
   return destination == config.id.destination && (absent(config.source) || source == config.source);
 }
 
-// Whether the policy would apply another SA outside one like this.
-bool wraps(const ipsec::Policy& policy, const ipsec::SaConfig& config) {
+// What the policy does around an SA like this.
+void find_role(const ipsec::Policy& policy, const ipsec::SaConfig& config, SaRole& role) {
   Address source, destination;  // of the innermost header a request sees; absent: the packet's own
+  bool compressed = false;      // that header is an IPComp tunnel's
   for (std::size_t i = 0; i < policy.requests.size(); ++i) {
     const ipsec::Request& request = policy.requests[i];
     if (!absent(request.destination)) {
       source = request.source;
       destination = request.destination;
     }
-    const bool outside = i + 1 < policy.requests.size();
-    if (outside && answers(config, request, source, destination, policy.selector)) return true;
+    if (answers(config, request, source, destination, policy.selector)) {
+      role.inside_bundle |= i + 1 < policy.requests.size();
+      role.around_ipcomp_tunnel |= compressed;
+    }
+    if (request.mode == ipsec::Mode::tunnel)
+      compressed = request.protocol == ipsec::Protocol::ipcomp;
   }
-  return false;
 }
 
 }  // namespace
@@ -57,9 +61,7 @@ SaRole Engine::role_of(const ipsec::SaConfig& config) const {
   if (local_.contains(config.id.destination)) role.direction = SaDirection::inbound;
   for (const auto& policy : parts_.spd.all()) {
     const bool outbound = policy->direction == ipsec::Direction::out;
-    if (outbound == (role.direction == SaDirection::outbound) && wraps(*policy, config)) {
-      role.inside_bundle = true;
-    }
+    if (outbound == (role.direction == SaDirection::outbound)) find_role(*policy, config, role);
   }
   return role;
 }

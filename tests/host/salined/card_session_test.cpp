@@ -102,6 +102,8 @@ TEST_F(CardSession, DescribesAnInboundTransport) {
 TEST_F(CardSession, SaysWhyNot) {
   EXPECT_EQ(decide(gcm(28)), "aes-gcm-16 192-bit key not in card");
   EXPECT_EQ(decide(gcm(20), {SaDirection::outbound, true}), "not outermost in a bundle");
+  EXPECT_EQ(decide(gcm(20), {SaDirection::inbound, false, true}),
+            "IP in IP of an IPComp tunnel not in card");
 
   auto any = gcm(20);
   any.mode = ipsec::Mode::any;

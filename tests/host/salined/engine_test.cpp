@@ -405,6 +405,21 @@ TEST(Placement, SaInsideABundleStaysOutOfTheCard) {
   EXPECT_TRUE(bed.entry(0x1001, "10.0.0.3").placement.card) << "another peer's SA is not concerned";
 }
 
+// What of an IPComp tunnel was too small to compress is IP in IP, which the card takes in tunnel
+// mode alone.
+TEST(Placement, AroundAnIpcompTunnelIsSaid) {
+  EngineBed bed;
+  pfkey::PolicyRequest tunnel = EngineBed::transport(108);
+  tunnel.mode = pfkey::Mode::tunnel;
+  tunnel.source = base::Endpoint{base::Address::parse("10.0.0.1"), 0};
+  tunnel.destination = base::Endpoint{base::Address::parse("10.0.0.2"), 0};
+  Message bundle = EngineBed::policy({tunnel, EngineBed::transport(50)});
+  bed.engine.spdadd(bundle, bed.client);
+  bed.add(EngineBed::sa(0x1000));
+  EXPECT_TRUE(bed.entry(0x1000).role.around_ipcomp_tunnel);
+  EXPECT_FALSE(bed.entry(0x1000).role.inside_bundle);
+}
+
 TEST(Placement, BundlePolicyMovesAnUnusedSaOutAndItsEndMovesItBack) {
   EngineBed bed;
   bed.add(EngineBed::sa(0x1000));
