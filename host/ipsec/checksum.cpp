@@ -17,6 +17,10 @@ std::uint16_t fold(std::uint32_t sum) noexcept {
   return static_cast<std::uint16_t>(sum);
 }
 
+std::uint16_t internet_checksum(std::span<const std::uint8_t> bytes, std::uint32_t sum) noexcept {
+  return static_cast<std::uint16_t>(~fold(add_words(bytes, sum)));
+}
+
 std::uint32_t pseudo_header_sum(const base::Address& source, const base::Address& destination,
                                 std::uint8_t protocol, std::uint32_t length) noexcept {
   const std::size_t bytes = base::address_bytes(source.family);

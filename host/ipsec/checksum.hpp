@@ -15,6 +15,10 @@ std::uint32_t add_words(std::span<const std::uint8_t> bytes, std::uint32_t sum =
 // The one's complement sum; its complement is the checksum.
 std::uint16_t fold(std::uint32_t sum) noexcept;
 
+// The checksum of bytes and of what they are summed with; 0 where it is already in place and right.
+std::uint16_t internet_checksum(std::span<const std::uint8_t> bytes,
+                                std::uint32_t sum = 0) noexcept;
+
 std::uint32_t pseudo_header_sum(const base::Address& source, const base::Address& destination,
                                 std::uint8_t protocol, std::uint32_t length) noexcept;
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "host/base/mix.hpp"
 #include "host/crypto/provider.hpp"
 
 namespace saline::ipsec {
@@ -14,12 +15,6 @@ constexpr std::size_t kChunk = 32;
 constexpr std::uint32_t kWindow = 4096;          // lookups between two judgements
 constexpr std::uint32_t kWorthIt = kWindow / 3;  // hits among them
 constexpr std::uint32_t kNotWorthIt = kWindow / 5;
-
-std::uint64_t fold(std::uint64_t a, std::uint64_t b) noexcept {
-  __extension__ using Wide = unsigned __int128;
-  const Wide product = Wide{a} * b;
-  return static_cast<std::uint64_t>(product >> 64) ^ static_cast<std::uint64_t>(product);
-}
 
 }  // namespace
 
@@ -46,9 +41,9 @@ FlowCache::Key FlowCache::key_of(const Flow& flow, Direction direction) noexcept
 
 std::uint64_t FlowCache::hash_of(const Key& key) const noexcept {
   const auto& words = key.words;
-  const std::uint64_t a = fold(words[0] ^ secret_[0], words[1] ^ secret_[1]);
-  const std::uint64_t b = fold(words[2] ^ secret_[1], words[3] ^ secret_[0] ^ words[4]);
-  return fold(a ^ secret_[1] ^ words[4], b ^ secret_[0]);
+  const std::uint64_t a = base::mix(words[0] ^ secret_[0], words[1] ^ secret_[1]);
+  const std::uint64_t b = base::mix(words[2] ^ secret_[1], words[3] ^ secret_[0] ^ words[4]);
+  return base::mix(a ^ secret_[1] ^ words[4], b ^ secret_[0]);
 }
 
 void FlowCache::judge_itself() noexcept {

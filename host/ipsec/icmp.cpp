@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "host/base/bytes.hpp"
+#include "host/ipsec/checksum.hpp"
 
 namespace saline::ipsec {
 
@@ -95,22 +96,6 @@ SecurityAssociation* find_sender(const Quote& quote, const SadView& sad) noexcep
 
 }  // namespace
 
-std::uint16_t internet_checksum(std::span<const std::uint8_t> bytes,
-                                std::uint32_t pseudo_header) noexcept {
-  std::uint64_t sum = pseudo_header;
-  for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) sum += load16(&bytes[i]);
-  if (bytes.size() % 2 != 0) sum += static_cast<std::uint32_t>(bytes.back() << 8);
-  while (sum >> 16 != 0) sum = (sum & 0xFFFF) + (sum >> 16);
-  return static_cast<std::uint16_t>(~sum);
-}
-
-std::uint32_t ipv6_pseudo_header(const std::uint8_t* header, std::uint32_t length,
-                                 std::uint8_t protocol) noexcept {
-  std::uint32_t sum = length + protocol;
-  for (std::size_t i = 8; i < 40; i += 2) sum += load16(header + i);
-  return sum;
-}
-
 PathReport learn_path_mtu(std::span<const std::uint8_t> packet, const Headers& headers,
                           const SadView& sad, std::uint64_t now_s) noexcept {
   const std::uint32_t at = headers.upper_offset;
@@ -127,9 +112,10 @@ PathReport learn_path_mtu(std::span<const std::uint8_t> packet, const Headers& h
     return PathReport::none;
   if (quote.protocol != kEsp && quote.protocol != kAh && quote.protocol != kUdp)
     return PathReport::none;
-  const std::uint32_t pseudo =
-      ipv4 ? 0
-           : ipv6_pseudo_header(packet.data(), static_cast<std::uint32_t>(message.size()), kIcmpv6);
+  const std::uint32_t pseudo = ipv4
+                                   ? 0
+                                   : pseudo_header_sum(headers.source, headers.destination, kIcmpv6,
+                                                       static_cast<std::uint32_t>(message.size()));
   SecurityAssociation* sa = nullptr;
   if (internet_checksum(message, pseudo) == 0 && quote.source == headers.destination)
     sa = find_sender(quote, sad);

@@ -24,11 +24,4 @@ enum class PathReport : std::uint8_t {
 PathReport learn_path_mtu(std::span<const std::uint8_t> packet, const Headers& headers,
                           const SadView& sad, std::uint64_t now_s) noexcept;
 
-// RFC 1071 over any bytes; a message with its right checksum in place sums to 0.
-std::uint16_t internet_checksum(std::span<const std::uint8_t> bytes,
-                                std::uint32_t pseudo_header = 0) noexcept;
-// The sum of an IPv6 pseudo-header (RFC 8200 §8.1), to go into internet_checksum.
-std::uint32_t ipv6_pseudo_header(const std::uint8_t* header, std::uint32_t length,
-                                 std::uint8_t protocol) noexcept;
-
 }  // namespace saline::ipsec

@@ -2,6 +2,7 @@
 #include "host/ipsec/mss.hpp"
 
 #include "host/base/bytes.hpp"
+#include "host/ipsec/checksum.hpp"
 
 namespace saline::ipsec {
 
@@ -11,19 +12,14 @@ constexpr std::uint32_t kTcpBytes = 20;
 constexpr std::uint8_t kSyn = 0x02;
 constexpr std::uint8_t kEndOfOptions = 0, kNoOperation = 1, kMaximumSegmentSize = 2;
 
-// RFC 1624 §3: the checksum after a 16-bit field went from `before` to `after`. A field at an odd
+// The checksum after a 16-bit field went from `before` to `after`. A field at an odd
 // place enters the sum with its bytes swapped.
 std::uint16_t adjust(std::uint16_t checksum, std::uint16_t before, std::uint16_t after,
                      bool odd) noexcept {
   const auto swapped = [odd](std::uint16_t value) {
     return odd ? static_cast<std::uint16_t>(value << 8 | value >> 8) : value;
   };
-  std::uint32_t sum = static_cast<std::uint16_t>(~checksum);
-  sum += static_cast<std::uint16_t>(~swapped(before));
-  sum += swapped(after);
-  sum = (sum & 0xFFFF) + (sum >> 16);
-  sum = (sum & 0xFFFF) + (sum >> 16);
-  return static_cast<std::uint16_t>(~sum);
+  return changed_checksum(checksum, swapped(before), swapped(after));
 }
 
 }  // namespace

@@ -11,10 +11,6 @@ namespace {
 using base::Address;
 using hw::DropReason;
 
-bool absent(const Address& address) noexcept {
-  return address.family == base::Family::none || address.is_unspecified();
-}
-
 // The addresses an SA for this request must have. `source` and `destination` are the packet's at
 // that point: its own, or those of the tunnel header that an earlier request puts on.
 SaQuery query_for(const Request& request, const Address& source, const Address& destination,
@@ -22,8 +18,8 @@ SaQuery query_for(const Request& request, const Address& source, const Address& 
   SaQuery query;
   query.protocol = request.protocol;
   query.mode = request.mode == Mode::any ? Mode::transport : request.mode;
-  query.source = absent(request.source) ? source : request.source;
-  query.destination = absent(request.destination) ? destination : request.destination;
+  query.source = request.source.is_unspecified() ? source : request.source;
+  query.destination = request.destination.is_unspecified() ? destination : request.destination;
   query.reqid = request.reqid;
   query.prefer_oldest = prefer_oldest;
   return query;
@@ -167,10 +163,11 @@ void Processor::aim(const SadView& sad, std::span<OutboundItem> items) noexcept 
     if (policy == before || policy->requests.empty()) continue;
     const Request& request = policy->requests.front();
     // Where the addresses are the packet's own, the next one may have another SA.
-    before = absent(request.source) || absent(request.destination) ? nullptr : policy;
+    before =
+        request.source.is_unspecified() || request.destination.is_unspecified() ? nullptr : policy;
     step.hash = SadView::hash(
-        request.protocol, absent(request.source) ? step.headers.source : request.source,
-        absent(request.destination) ? step.headers.final_destination : request.destination,
+        request.protocol, request.source.is_unspecified() ? step.headers.source : request.source,
+        request.destination.is_unspecified() ? step.headers.final_destination : request.destination,
         request.reqid);
     sad.prefetch_choose(step.hash);
   }

@@ -11,16 +11,13 @@ namespace {
 
 using base::Error;
 
-bool absent(const base::Address& address) noexcept {
-  return address.family == base::Family::none || address.is_unspecified();
-}
-
 void validate_request(const Request& request) {
   if (request.mode != Mode::transport && request.mode != Mode::tunnel && request.mode != Mode::any)
     throw Error(EINVAL, "a request's mode is transport, tunnel or any");
-  if (request.mode == Mode::tunnel && (absent(request.source) || absent(request.destination)))
+  if (request.mode == Mode::tunnel &&
+      (request.source.is_unspecified() || request.destination.is_unspecified()))
     throw Error(EINVAL, "a tunnel request needs the tunnel's two addresses");
-  if (!absent(request.source) && !absent(request.destination) &&
+  if (!request.source.is_unspecified() && !request.destination.is_unspecified() &&
       request.source.family != request.destination.family)
     throw Error(EINVAL, "the two addresses of a request must be of one family");
   if (request.level == Level::unique && request.reqid == 0)

@@ -13,10 +13,6 @@ namespace {
 using base::Address;
 using hw::DropReason;
 
-bool absent(const Address& address) noexcept {
-  return address.family == base::Family::none || address.is_unspecified();
-}
-
 struct Ends {
   const Address* source;
   const Address* destination;
@@ -32,8 +28,8 @@ Ends expected_ends(const Policy& policy, std::size_t index, const Flow& flow) no
     ends = {&policy.requests[inner].source, &policy.requests[inner].destination};
     break;
   }
-  if (!absent(request.source)) ends.source = &request.source;
-  if (!absent(request.destination)) ends.destination = &request.destination;
+  if (!request.source.is_unspecified()) ends.source = &request.source;
+  if (!request.destination.is_unspecified()) ends.destination = &request.destination;
   return ends;
 }
 
@@ -43,7 +39,7 @@ bool entry_matches(const HistoryEntry& entry, const Request& request, const Ends
          (request.mode == Mode::any || entry.mode == request.mode) &&
          (request.reqid == 0 || sa.reqid() == request.reqid) &&
          sa.destination() == *ends.destination &&
-         (sa.source() == *ends.source || absent(sa.source()));
+         (sa.source() == *ends.source || sa.source().is_unspecified());
 }
 
 bool has_tunnel(const Packet& packet, std::size_t from) noexcept {

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "host/base/bytes.hpp"
+#include "host/base/mix.hpp"
 #include "host/crypto/provider.hpp"
 #include "host/ipsec/tunnel.hpp"
 
@@ -53,15 +54,10 @@ bool holds_all_headers(std::span<const std::uint8_t> payload, std::uint8_t next)
   return at + least <= payload.size();
 }
 
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
-  __extension__ using Wide = unsigned __int128;
-  const Wide product = static_cast<Wide>(a) * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
-
 std::uint64_t hash_address(const base::Address& address, std::uint64_t seed) noexcept {
-  return mix(base::load64(address.bytes.data()) ^ seed,
-             base::load64(address.bytes.data() + 8) ^ std::rotl(seed, 32) ^ 0x9E3779B97F4A7C15u);
+  return base::mix(
+      base::load64(address.bytes.data()) ^ seed,
+      base::load64(address.bytes.data() + 8) ^ std::rotl(seed, 32) ^ 0x9E3779B97F4A7C15u);
 }
 
 }  // namespace
@@ -85,9 +81,9 @@ Reassembly::Reassembly(const Limits& limits)
 
 std::uint64_t Reassembly::hash(const Key& key) const noexcept {
   const std::uint64_t ends =
-      mix(hash_address(key.source, seed_[0]), hash_address(key.destination, seed_[1]) | 1);
+      base::mix(hash_address(key.source, seed_[0]), hash_address(key.destination, seed_[1]) | 1);
   const std::uint64_t rest = key.context ^ std::uint64_t{key.identification} << 8 ^ key.protocol;
-  return mix(ends ^ seed_[1], rest ^ seed_[0]);
+  return base::mix(ends ^ seed_[1], rest ^ seed_[0]);
 }
 
 Reassembly::Index Reassembly::index_of(const Datagram& datagram) const noexcept {

@@ -6,20 +6,15 @@
 #include <utility>
 
 #include "host/base/error.hpp"
+#include "host/base/mix.hpp"
 
 namespace saline::ipsec {
 
 namespace {
 
-// Both halves of a product, folded: every bit of both factors reaches every bit.
-std::uint64_t fold(std::uint64_t a, std::uint64_t b) noexcept {
-  const auto product = static_cast<unsigned __int128>(a) * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
-
 std::uint64_t hash_address(const base::Address& address, std::uint64_t with) noexcept {
   const auto words = address.words();
-  return fold(words[0] ^ with ^ 0x9E3779B97F4A7C15ull, words[1] ^ 0xD6E8FEB86659FD93ull);
+  return base::mix(words[0] ^ with ^ 0x9E3779B97F4A7C15ull, words[1] ^ 0xD6E8FEB86659FD93ull);
 }
 
 std::string describe(const SaId& id) {
@@ -37,13 +32,13 @@ void free_list(PeerGroup* first) noexcept {
 std::uint64_t SadView::hash(std::uint32_t spi, const base::Address& destination,
                             Protocol protocol) noexcept {
   const std::uint64_t rest = std::uint64_t{spi} << 8 | static_cast<std::uint64_t>(protocol);
-  return fold(hash_address(destination, rest) ^ rest, 0xA0761D6478BD642Full);
+  return base::mix(hash_address(destination, rest) ^ rest, 0xA0761D6478BD642Full);
 }
 
 std::uint64_t SadView::hash(Protocol protocol, const base::Address& source,
                             const base::Address& destination, std::uint32_t reqid) noexcept {
   const std::uint64_t rest = std::uint64_t{reqid} << 8 | static_cast<std::uint64_t>(protocol);
-  return fold(hash_address(destination, rest) + rest, hash_address(source, ~rest));
+  return base::mix(hash_address(destination, rest) + rest, hash_address(source, ~rest));
 }
 
 SecurityAssociation* SadView::choose(const SaQuery& query, std::uint64_t hash) const noexcept {

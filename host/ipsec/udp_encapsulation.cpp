@@ -35,10 +35,6 @@ ChecksumPlace checksum_place(std::uint8_t protocol) noexcept {
   }
 }
 
-bool absent(const base::Address& address) noexcept {
-  return address.family == base::Family::none || address.is_unspecified();
-}
-
 std::uint32_t address_sum(const base::Address& address) noexcept {
   return add_words(std::span(address.bytes).first(base::address_bytes(address.family)));
 }
@@ -52,7 +48,7 @@ UdpContent look_into_udp(std::span<const std::uint8_t> packet, const Headers& he
   if (base::load16(&datagram[6]) != 0) {
     const std::uint32_t pseudo = pseudo_header_sum(headers.source, headers.destination, kUdp,
                                                    static_cast<std::uint32_t>(datagram.size()));
-    if (fold(add_words(datagram, pseudo)) != 0xFFFF) return UdpContent::damaged;
+    if (internet_checksum(datagram, pseudo) != 0) return UdpContent::damaged;
   }
   const auto content = datagram.subspan(kUdpHeader);
   if (content.size() == 1 && content[0] == kKeepaliveByte) return UdpContent::keepalive;
@@ -74,17 +70,16 @@ void write_udp_checksum(const Packet& packet, std::uint32_t offset) noexcept {
   const base::Address destination =
       base::Address::from_bytes(base::Family::ipv6, {packet.data + 24, 16});
   base::store16(&datagram[6], 0);
-  const std::uint16_t sum =
-      fold(add_words(datagram, pseudo_header_sum(source, destination, kUdp,
-                                                 static_cast<std::uint32_t>(datagram.size()))));
-  const auto checksum = static_cast<std::uint16_t>(~sum);
+  const std::uint16_t checksum = internet_checksum(
+      datagram,
+      pseudo_header_sum(source, destination, kUdp, static_cast<std::uint32_t>(datagram.size())));
   base::store16(&datagram[6], checksum == 0 ? 0xFFFF : checksum);
 }
 
 void correct_checksum(const Packet& packet, const base::Address& original_source) noexcept {
   Headers headers;
   if (!parse_headers(packet.bytes(), headers) || headers.fragment) return;
-  const bool known = !absent(original_source) && original_source.family == headers.family;
+  const bool known = !original_source.is_unspecified() && original_source.family == headers.family;
   if (known && original_source == headers.source) return;
   const ChecksumPlace place = checksum_place(headers.upper_protocol);
   const std::uint32_t bytes = headers.total - headers.upper_offset;
@@ -101,7 +96,7 @@ void correct_checksum(const Packet& packet, const base::Address& original_source
     base::store16(field, 0);
     const std::uint32_t pseudo =
         pseudo_header_sum(headers.source, headers.destination, headers.upper_protocol, bytes);
-    after = static_cast<std::uint16_t>(~fold(add_words(message, pseudo)));
+    after = internet_checksum(message, pseudo);
   }
   base::store16(field, udp && after == 0 ? 0xFFFF : after);
 }

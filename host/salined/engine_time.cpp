@@ -29,10 +29,6 @@ bool reached(const pfkey::Lifetime& limit, const ipsec::SaCounters& counters, st
          (limit.bytes != 0 && counters.bytes.get() >= limit.bytes);
 }
 
-bool absent(const Address& address) {
-  return address.family == base::Family::none || address.is_unspecified();
-}
-
 pfkey::AddressExtension host_address(const Address& address) {
   return {{address, 0}, 0, static_cast<std::uint8_t>(8 * base::address_bytes(address.family))};
 }
@@ -183,7 +179,7 @@ void Engine::acquire_needed(const AcquireNeed& need) {
   Address source = need.source, destination = need.destination;
   for (std::size_t i = 0; i <= need.request; ++i) {
     const ipsec::Request& request = policy->requests[i];
-    if (absent(request.destination)) continue;
+    if (request.destination.is_unspecified()) continue;
     source = request.source;
     destination = request.destination;
   }

@@ -14,10 +14,6 @@ using ipsec::SaId;
 
 constexpr const char* kSpiShared = "another inbound SA has its SPI";
 
-bool absent(const Address& address) {
-  return address.family == base::Family::none || address.is_unspecified();
-}
-
 // Whether `request`, whose packets go from `source` to `destination` where these are known, may be
 // answered by an SA like this.
 bool answers(const ipsec::SaConfig& config, const ipsec::Request& request, const Address& source,
@@ -28,11 +24,12 @@ bool answers(const ipsec::SaConfig& config, const ipsec::Request& request, const
     return false;
   }
   if (request.reqid != 0 && request.reqid != config.reqid) return false;
-  if (absent(destination)) {
+  if (destination.is_unspecified()) {
     return selector.destination.contains(config.id.destination) &&
-           (absent(config.source) || selector.source.contains(config.source));
+           (config.source.is_unspecified() || selector.source.contains(config.source));
   }
-  return destination == config.id.destination && (absent(config.source) || source == config.source);
+  return destination == config.id.destination &&
+         (config.source.is_unspecified() || source == config.source);
 }
 
 // What the policy does around an SA like this.
@@ -41,7 +38,7 @@ void find_role(const ipsec::Policy& policy, const ipsec::SaConfig& config, SaRol
   bool compressed = false;      // that header is an IPComp tunnel's
   for (std::size_t i = 0; i < policy.requests.size(); ++i) {
     const ipsec::Request& request = policy.requests[i];
-    if (!absent(request.destination)) {
+    if (!request.destination.is_unspecified()) {
       source = request.source;
       destination = request.destination;
     }

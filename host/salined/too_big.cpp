@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "host/base/bytes.hpp"
+#include "host/ipsec/checksum.hpp"
 #include "host/ipsec/packet.hpp"
 
 namespace saline::daemon {
@@ -17,17 +18,6 @@ constexpr std::size_t kQuotedIpv6 = 512;
 constexpr std::uint32_t kIpv6SmallestMtu = 1280;  // RFC 8200 §5
 constexpr std::uint16_t kDontFragment = 0x4000;
 constexpr std::uint16_t kOffsetMask = 0x1fff;
-
-std::uint32_t sum(std::span<const std::uint8_t> bytes, std::uint32_t total) noexcept {
-  for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) total += base::load16(bytes.data() + i);
-  if (bytes.size() % 2 != 0) total += static_cast<std::uint32_t>(bytes.back() << 8);
-  return total;
-}
-
-std::uint16_t folded(std::uint32_t total) noexcept {
-  while (total >> 16 != 0) total = (total & 0xffff) + (total >> 16);
-  return static_cast<std::uint16_t>(~total);
-}
 
 // RFC 1122 §3.2.2, RFC 4443 §2.4: no errors about errors.
 bool is_icmp_error(std::span<const std::uint8_t> packet, const ipsec::Headers& headers) noexcept {
@@ -65,7 +55,7 @@ std::size_t answer_ipv4(std::span<const std::uint8_t> packet, const Message& mes
   icmp[1] = message.code;
   base::store32(icmp + 4, message.word);
   std::memcpy(icmp + kIcmpBytes, packet.data(), quoted);
-  base::store16(icmp + 2, folded(sum({icmp, kIcmpBytes + quoted}, 0)));
+  base::store16(icmp + 2, ipsec::internet_checksum({icmp, kIcmpBytes + quoted}));
   return total;
 }
 
@@ -86,8 +76,8 @@ std::size_t answer_ipv6(std::span<const std::uint8_t> packet, const Message& mes
   base::store32(icmp + 4, message.word);
   std::memcpy(icmp + kIcmpBytes, packet.data(), quoted);
   const std::uint32_t pseudo =
-      sum({ip + 8, 32}, static_cast<std::uint32_t>(length) + ipsec::kIcmpv6);
-  base::store16(icmp + 2, folded(sum({icmp, length}, pseudo)));
+      ipsec::add_words({ip + 8, 32}, static_cast<std::uint32_t>(length) + ipsec::kIcmpv6);
+  base::store16(icmp + 2, ipsec::internet_checksum({icmp, length}, pseudo));
   return kIpv6Bytes + length;
 }
 

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "host/base/bytes.hpp"
-#include "host/ipsec/icmp.hpp"
+#include "host/ipsec/checksum.hpp"
 #include "tests/host/ipsec/bed.hpp"
 
 namespace saline::test {
@@ -18,10 +18,8 @@ std::uint32_t pseudo(const Bytes& packet) {
   const bool ipv4 = packet[0] >> 4 == 4;
   const std::size_t at = ipv4 ? 20 : 40;
   const auto length = static_cast<std::uint32_t>(packet.size() - at);
-  if (!ipv4) return ipv6_pseudo_header(packet.data(), length, kTcp);
-  std::uint32_t sum = kTcp + length;
-  for (std::size_t i = 12; i < 20; i += 2) sum += base::load16(&packet[i]);
-  return sum;
+  return add_words(ipv4 ? std::span(packet).subspan(12, 8) : std::span(packet).subspan(8, 32),
+                   kTcp + length);
 }
 
 bool checksum_holds(const Bytes& packet) {

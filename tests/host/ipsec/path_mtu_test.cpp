@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "host/base/bytes.hpp"
+#include "host/ipsec/checksum.hpp"
 #include "host/ipsec/icmp.hpp"
 #include "tests/host/ipsec/bed.hpp"
 
@@ -163,9 +164,9 @@ struct Scene {
     base::store16(&packet[at + 2], 0);
     const std::span<const std::uint8_t> message = std::span(packet).subspan(at);
     const std::uint32_t pseudo =
-        ipv6
-            ? ipv6_pseudo_header(packet.data(), static_cast<std::uint32_t>(message.size()), kIcmpv6)
-            : 0;
+        ipv6 ? add_words(std::span(packet).subspan(8, 32),
+                         static_cast<std::uint32_t>(message.size()) + kIcmpv6)
+             : 0;
     const std::uint16_t sum = internet_checksum(message, pseudo);
     base::store16(&packet[at + 2], sum);
     return packet;
